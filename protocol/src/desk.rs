@@ -1,0 +1,1170 @@
+//! All conversations: what the node believes, as a fold over its own log.
+//!
+//! [`Desk::apply`] takes one recorded line and returns what is owed because of it; [`Desk::judge`] says whether a
+//! verified message may be recorded; [`Desk::check`] says whether an order may be given. Nothing else changes the
+//! desk's mind, so replaying the log gives the same desk. What it need not hold at hand lies on a [`Shelf`]:
+//! tables that can be rebuilt from the log, and the log's own records.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::authority::{By, Line, NodeId, Timestamp};
+use crate::entry::{Alert, Basis, IdempotencyKey, Record, Staged};
+use crate::envelope::Verified;
+use crate::exchange::{self, Exchange};
+use crate::fault::Fault;
+use crate::handling::{Handling, LegalBasis};
+use crate::key_set::{KeyChain, KeySet, SignedKeySet};
+use crate::licence::{self, LicenceEvent, LicenceNo, LicenceNotice};
+use crate::merkle::{Hash, LeafIndex, TreeHead};
+use crate::message::{
+    Acknowledgement, AuthenticityCheck, AuthenticityResult, Body, CaseRefs, Correction, Kind,
+    LicenceVerificationRequest, LicenceVerificationResponse, MAX_ACCEPT, Message, MessageId, Outcome,
+    Withdrawal,
+};
+use crate::operator::{Act, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State};
+
+/// How far a peer's clock may be ahead of ours, in seconds.
+pub const MAX_AHEAD: u64 = 300;
+/// Most refusals for good that get an entry of their own, per peer and day.
+pub const MAX_DENIED_A_DAY: u32 = 100;
+/// Most open exchanges a peer may have with us, over both directions.
+pub const MAX_OPEN: u64 = 100_000;
+/// Most messages of ours that a peer may leave without a receipt before nothing new is opened with it.
+pub const MAX_UNDELIVERED: usize = 100_000;
+/// Exchanges held at hand; the others are read again from the log.
+const AT_HAND: usize = 4096;
+/// Most records of ours that belong to one exchange; as many places fit into one row of the index.
+const MAX_PLACES: usize = 120;
+
+/// A table on the shelf.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Table {
+    /// Licence digest, peer, exchange: who asked about which licence.
+    Asked = b'a',
+    /// Exchange id: the places of its records.
+    Exchange = b'e',
+    /// Idempotency key: what it created, and the digest of the request.
+    Key = b'k',
+    /// Place of the opener: the line of an exchange in lists.
+    Listing = b'l',
+    /// Peer and place: a message of ours without a receipt.
+    Outbox = b'o',
+    /// Node id: what is held at hand of a peer; the empty key holds our own.
+    Peer = b'p',
+    /// Peer's first admission and message id: the place of the first `msg.rcvd` or `denied` about it. Kept for ever.
+    Seen = b's',
+    /// Peer's first admission, log and sequence number: the message that has it.
+    Sequence = b'n',
+}
+
+/// What the desk need not hold at hand. All of it but the records can be rebuilt from the log.
+pub trait Shelf {
+    /// A row.
+    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>>;
+    /// Put a row in place: at most 1 KiB.
+    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>);
+    /// Take a row away.
+    fn remove(&mut self, table: Table, key: &[u8]);
+    /// The rows whose keys start with `prefix`, in the order of their keys, at most `limit`.
+    fn scan(&self, table: Table, prefix: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)>;
+    /// The record at a place of our log.
+    fn record(&self, leaf: LeafIndex) -> Option<Staged>;
+}
+
+/// What is owed because of something recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A rule asks for our register to be consulted about a licence, on behalf of an exchange (R-SOV).
+    Consult {
+        /// The exchange.
+        exchange: MessageId,
+        /// The rule.
+        rule: Line,
+        /// The licence.
+        licence_no: LicenceNo,
+    },
+    /// A message is to be sealed, recorded and sent.
+    Send(Box<Draft>),
+}
+
+/// A message that is decided and not yet sealed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// To whom.
+    pub peer: NodeId,
+    /// In which exchange; `None` opens one.
+    pub exchange: Option<MessageId>,
+    /// Which message it answers.
+    pub irt: Option<MessageId>,
+    /// What is said.
+    pub body: Body,
+    /// Under which conditions.
+    pub handling: Handling,
+    /// Who decided.
+    pub by: By,
+    /// Our file number.
+    pub case_ref: Option<Line>,
+}
+
+/// A message that may be recorded, or that was before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Judgement {
+    /// Seen before: it gets the receipt of that place again, and nothing else happens.
+    Repeated(LeafIndex),
+    /// New, and acceptable.
+    New,
+}
+
+/// A message of ours that its addressee has not receipted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Owed {
+    /// Its id.
+    pub id: MessageId,
+    /// The exchange it belongs to.
+    pub exchange: MessageId,
+}
+
+/// A peer, as far as the log tells.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    row: PeerRow,
+    chain: KeyChain,
+    channel: Line,
+    outbox: BTreeMap<LeafIndex, Owed>,
+    places: HashMap<MessageId, LeafIndex>,
+    unrecorded: u64,
+}
+
+/// The part of a peer that is kept in the index.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct PeerRow {
+    /// The order that admitted it: its key sets start there.
+    added: LeafIndex,
+    /// The order that first admitted these roots: what was seen of it is kept under that.
+    since: LeafIndex,
+    admitted: Timestamp,
+    #[serde(default)]
+    removed: bool,
+    #[serde(default)]
+    key_sets: Vec<LeafIndex>,
+    #[serde(default)]
+    rules: Rules,
+    next_seq: u64,
+    head: TreeHead,
+    #[serde(default)]
+    head_leaf: Option<LeafIndex>,
+    #[serde(default)]
+    forked: bool,
+    #[serde(default)]
+    open: u64,
+    #[serde(default)]
+    denied_day: u64,
+    #[serde(default)]
+    denied: u32,
+}
+
+impl Peer {
+    /// Its key sets.
+    pub fn chain(&self) -> &KeyChain {
+        &self.chain
+    }
+
+    /// How its fingerprint was compared.
+    pub fn channel(&self) -> &Line {
+        &self.channel
+    }
+
+    /// When it was admitted.
+    pub fn admitted(&self) -> Timestamp {
+        self.row.admitted
+    }
+
+    /// What it is answered automatically.
+    pub fn rules(&self) -> &Rules {
+        &self.row.rules
+    }
+
+    /// The last head of its log that we cosigned; the empty tree before the first.
+    pub fn head(&self) -> &TreeHead {
+        &self.row.head
+    }
+
+    /// Where our log holds that head.
+    pub fn head_leaf(&self) -> Option<LeafIndex> {
+        self.row.head_leaf
+    }
+
+    /// Messages of ours it has not receipted, in the order they were sealed.
+    pub fn outbox(&self) -> &BTreeMap<LeafIndex, Owed> {
+        &self.outbox
+    }
+
+    /// Where our log holds a message of ours that it has not receipted.
+    pub fn place_of(&self, message: &MessageId) -> Option<LeafIndex> {
+        self.places.get(message).copied()
+    }
+
+    /// Exchanges with it that are open.
+    pub fn open_exchanges(&self) -> u64 {
+        self.row.open
+    }
+
+    /// Whether it may deliver messages.
+    pub fn standing(&self, now: Timestamp) -> PeerStanding {
+        if self.row.forked {
+            PeerStanding::Forked
+        } else if self.chain.current().expires < now {
+            PeerStanding::Expired
+        } else {
+            PeerStanding::Active
+        }
+    }
+
+    /// Whether it has as much open with us, or left as much of ours without a receipt, as a peer may.
+    fn is_over_its_ceilings(&self) -> bool {
+        self.row.open >= MAX_OPEN || self.outbox.len() >= MAX_UNDELIVERED
+    }
+
+    fn seen_key(&self, id: &MessageId) -> Vec<u8> {
+        [self.row.since.0.to_be_bytes().as_slice(), id.0.as_bytes()].concat()
+    }
+
+    fn sequence_key(&self, message: &Message) -> Vec<u8> {
+        let numbers = [self.row.since.0, u64::from(message.log), message.seq];
+        numbers.into_iter().flat_map(u64::to_be_bytes).collect()
+    }
+
+    /// Whether a refusal for good gets an entry of its own today; if not, it is counted.
+    fn may_record_denial(&self, now: Timestamp) -> bool {
+        self.row.denied_day != day(now) || self.row.denied < MAX_DENIED_A_DAY
+    }
+}
+
+fn day(at: Timestamp) -> u64 {
+    at.0 / 86_400
+}
+
+/// What our own log says of ourselves.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct OwnRow {
+    key_sets: Vec<LeafIndex>,
+    /// Digest of the licence list that was imported last.
+    #[serde(default)]
+    licences: Option<Hash>,
+}
+
+/// All conversations of one node.
+#[derive(Debug)]
+pub struct Desk {
+    us: NodeId,
+    own_row: OwnRow,
+    own: Option<KeyChain>,
+    peers: BTreeMap<NodeId, Peer>,
+    at_hand: HashMap<MessageId, Exchange>,
+}
+
+impl Desk {
+    /// The desk as the index has it; the log's tail is then applied to it.
+    pub fn open(us: NodeId, shelf: &impl Shelf) -> Self {
+        let own_row: OwnRow = read(shelf.get(Table::Peer, b"")).unwrap_or_default();
+        let mut desk = Self { us, own: None, own_row, peers: BTreeMap::new(), at_hand: HashMap::new() };
+        for leaf in desk.own_row.key_sets.clone() {
+            if let Some(key_set) = shelf.record(leaf).as_ref().and_then(|staged| staged.record.key_set()) {
+                desk.extend_own(key_set);
+            }
+        }
+        for (key, row) in shelf.scan(Table::Peer, b"", usize::MAX) {
+            let node = std::str::from_utf8(&key).ok().and_then(|text| text.parse::<NodeId>().ok());
+            if let Some((node, row)) = node.zip(read::<PeerRow>(Some(row))) {
+                desk.peers.extend(Self::load_peer(&node, row, shelf).map(|peer| (node, peer)));
+            }
+        }
+        desk
+    }
+
+    fn load_peer(node: &NodeId, row: PeerRow, shelf: &impl Shelf) -> Option<Peer> {
+        let Record::Order { order: Order::AdmitPeer { key_sets, channel, .. }, .. } =
+            shelf.record(row.added)?.record
+        else {
+            return None;
+        };
+        let mut chain = KeyChain::parse(&key_sets).ok()?;
+        for leaf in &row.key_sets {
+            chain.extend(shelf.record(*leaf)?.record.key_set()?).ok()?;
+        }
+        let mut peer =
+            Peer { row, chain, channel, outbox: BTreeMap::new(), places: HashMap::new(), unrecorded: 0 };
+        let prefix = peer_key(node, &[]);
+        for (key, value) in shelf.scan(Table::Outbox, &prefix, usize::MAX) {
+            let leaf =
+                key.get(prefix.len()..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+            let ids = value.split_at_checked(32).and_then(|(a, b)| Some((message_id(a)?, message_id(b)?)));
+            if let Some((leaf, (id, exchange))) = leaf.zip(ids) {
+                peer.outbox.insert(LeafIndex(leaf), Owed { id, exchange });
+                peer.places.insert(id, LeafIndex(leaf));
+            }
+        }
+        Some(peer)
+    }
+
+    /// Who we are.
+    pub fn us(&self) -> &NodeId {
+        &self.us
+    }
+
+    /// Our key sets, once the log has them.
+    pub fn own(&self) -> Option<&KeyChain> {
+        self.own.as_ref()
+    }
+
+    /// Digest of the licence list that is in force: the one imported last.
+    pub fn licences(&self) -> Option<Hash> {
+        self.own_row.licences
+    }
+
+    /// The admitted peers.
+    pub fn peers(&self) -> impl Iterator<Item = (&NodeId, &Peer)> {
+        self.peers.iter().filter(|(_, peer)| !peer.row.removed)
+    }
+
+    /// An admitted peer.
+    pub fn peer(&self, node: &NodeId) -> Option<&Peer> {
+        self.peers.get(node).filter(|peer| !peer.row.removed)
+    }
+
+    /// The admitted peer that an operator names: by node id, or by its State if that has one node.
+    pub fn find_peer(&self, name: &str) -> Result<&NodeId, Mistake> {
+        let by_state = || self.peers().filter(|(_, peer)| peer.chain.current().state.as_str() == name);
+        if let Some((node, _)) = self.peers().find(|(node, _)| node.as_str() == name) {
+            return Ok(node);
+        }
+        match (by_state().next(), by_state().nth(1)) {
+            (Some((node, _)), None) => Ok(node),
+            (Some(_), Some(_)) => {
+                Err(Mistake::Malformed(format!("{name} has several admitted nodes: name one by its node id")))
+            }
+            (None, _) => Err(Mistake::Unknown(format!(
+                "no admitted peer {name}: admit it first, with its key set file and its fingerprint"
+            ))),
+        }
+    }
+
+    /// An exchange, from hand or from the log.
+    pub fn exchange(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Exchange> {
+        self.at_hand.get(id).cloned().or_else(|| self.load(shelf, id))
+    }
+
+    fn load(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Exchange> {
+        load_exchange(&self.us, shelf, id)
+    }
+
+    /// Whether `verified`, delivered now by its sender, may be recorded. The checks of SPEC.md, section 2, from
+    /// "seen before" on, in that order.
+    pub fn judge(&self, shelf: &impl Shelf, verified: &Verified, now: Timestamp) -> Result<Judgement, Fault> {
+        let message = verified.message();
+        if let Some(leaf) = self.seen(shelf, &message.iss, &verified.id()) {
+            return Ok(Judgement::Repeated(leaf));
+        }
+        let peer = self.peer(&message.iss).ok_or(Fault::IssuerMismatch)?;
+        let (listed, key) = peer.chain.message_key(verified.key_name()).ok_or(Fault::KeyUnknown)?;
+        if !peer.chain.is_good_at(key, message.iat) {
+            return Err(Fault::KeyNotValid);
+        }
+        if message.iat > now.plus(MAX_AHEAD) {
+            return Err(Fault::SealedInFuture);
+        }
+        if message.accept_until < now {
+            return Err(Fault::Expired);
+        }
+        // A number counts within a log: one of a log that is not there would be no number at all.
+        if !peer.chain.current().logs.iter().any(|log| log.n == message.log) {
+            return Err(Fault::NotLogged);
+        }
+        if shelf.get(Table::Sequence, &peer.sequence_key(message)).is_some() {
+            return Err(Fault::SequenceReused);
+        }
+        if !message.kind().is_open_to(listed.functions_of(key)) {
+            return Err(Fault::FunctionMissing);
+        }
+        message.body.check()?;
+        match message.thr {
+            None if peer.is_over_its_ceilings() => Err(Fault::TooMuch),
+            None => Ok(Judgement::New),
+            Some(thread) => self.judge_place(shelf, message, &thread).map(|()| Judgement::New),
+        }
+    }
+
+    fn judge_place(&self, shelf: &impl Shelf, message: &Message, thread: &MessageId) -> Result<(), Fault> {
+        let exchange = self.exchange(shelf, thread).filter(|exchange| *exchange.peer() == message.iss);
+        let Some(exchange) = exchange else {
+            // Its opener may have been refused for good: then this has no place either. If it was not, it is to come.
+            let refused = self.seen(shelf, &message.iss, thread).is_some();
+            return Err(if refused { Fault::UnknownExchange } else { Fault::WaitsForEarlier });
+        };
+        if is_full(shelf, &exchange) {
+            return Err(Fault::ExchangeFull);
+        }
+        let side = exchange.side().other();
+        exchange.admits(side, &message.body)?;
+        // What it says it saw must be ours; what it follows must be here, or refused for good.
+        let ours = |id: &MessageId| exchange.get(id).is_some_and(|said| said.from == exchange.side());
+        if !message.saw.as_ref().is_none_or(ours) || !message.irt.as_ref().is_none_or(ours) {
+            return Err(Fault::OutOfPlace);
+        }
+        match message.prev {
+            Some(prev) if !exchange.knows(&prev) && self.seen(shelf, &message.iss, &prev).is_none() => {
+                Err(Fault::WaitsForEarlier)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The place of the first `msg.rcvd` or `denied` about a message of this peer's. Kept apart by peer: nobody can use
+    /// up another's message.
+    pub fn seen(&self, shelf: &impl Shelf, from: &NodeId, id: &MessageId) -> Option<LeafIndex> {
+        let row = shelf.get(Table::Seen, &self.peers.get(from)?.seen_key(id))?;
+        Some(LeafIndex(u64::from_be_bytes(row.try_into().ok()?)))
+    }
+
+    fn note_seen(&self, shelf: &mut impl Shelf, from: &NodeId, id: &MessageId, leaf: LeafIndex) {
+        if let Some(peer) = self.peers.get(from)
+            && self.seen(shelf, from, id).is_none()
+        {
+            shelf.put(Table::Seen, &peer.seen_key(id), leaf.0.to_be_bytes().to_vec());
+        }
+    }
+
+    /// Another admitted peer that lists a transport identity of `set`: one connection cannot be two States'.
+    pub fn claims_identity_of(&self, set: &KeySet) -> Option<&NodeId> {
+        let ids =
+            |set: &KeySet| set.peers.iter().map(|identity| identity.peer_id.clone()).collect::<Vec<_>>();
+        let theirs = ids(set);
+        let shares = |peer: &Peer| ids(peer.chain.current()).iter().any(|id| theirs.contains(id));
+        self.peers().find(|(node, peer)| **node != set.node && shares(peer)).map(|(node, _)| node)
+    }
+
+    /// The message that has the number `message` claims.
+    pub fn holder_of(&self, shelf: &impl Shelf, message: &Message) -> Option<MessageId> {
+        let peer = self.peer(&message.iss)?;
+        message_id(&shelf.get(Table::Sequence, &peer.sequence_key(message))?)
+    }
+
+    /// The record of a refusal for good, or `None` if there were so many today that it is only counted.
+    pub fn deny(
+        &mut self,
+        shelf: &impl Shelf,
+        from: &NodeId,
+        fault: Fault,
+        verified: Option<&Verified>,
+        id: Option<MessageId>,
+        now: Timestamp,
+    ) -> Option<Record> {
+        let exchange = verified.and_then(|verified| verified.message().thr).filter(|thread| {
+            self.exchange(shelf, thread)
+                .is_some_and(|exchange| exchange.peer() == from && !is_full(shelf, &exchange))
+        });
+        // Whoever passes on what another sealed must not use up its id: the sender himself may still deliver it.
+        let id = id.filter(|_| fault != Fault::IssuerMismatch);
+        let peer = self.peers.get_mut(from)?;
+        if !peer.may_record_denial(now) {
+            peer.unrecorded += 1;
+            return None;
+        }
+        let uncounted =
+            if peer.row.denied_day == day(now) { 0 } else { std::mem::take(&mut peer.unrecorded) };
+        Some(Record::Denied { from: from.clone(), fault, id, exchange, uncounted })
+    }
+
+    /// Whether `order` may be given now.
+    pub fn check(&self, shelf: &impl Shelf, order: &Order) -> Result<(), Mistake> {
+        match order {
+            Order::Act { exchange, act, .. } => self.check_act(shelf, exchange, act),
+            Order::AdmitPeer { node, key_sets, .. } => self.check_admission(node, key_sets),
+            Order::ImportLicences { count: 0, .. } => Err(Mistake::Malformed(
+                "the list has no licence: an empty list would deny every licence there is".into(),
+            )),
+            Order::ImportLicences { .. } => Ok(()),
+            Order::InstallKeySet { key_set, .. } => {
+                let own = self
+                    .own
+                    .as_ref()
+                    .ok_or_else(|| Mistake::NotReady("the log has no key set yet".into()))?;
+                SignedKeySet::next(key_set, own.newest()).map(|_| ()).map_err(|flaw| {
+                    Mistake::Malformed(format!("{flaw}; version {} is in force", own.current().version))
+                })
+            }
+            Order::Open { peer, opening } => self.check_opening(peer, opening),
+            Order::RemovePeer { node, .. } => self.find_peer(node.as_str()).map(|_| ()),
+            Order::SetRules { node, rules } => {
+                self.find_peer(node.as_str())?;
+                if (1..=1000).contains(&rules.attempts_per_licence) {
+                    Ok(())
+                } else {
+                    Err(Mistake::Malformed("attempts_per_licence: 1 to 1,000".into()))
+                }
+            }
+        }
+    }
+
+    fn check_admission(&self, node: &NodeId, key_sets: &str) -> Result<(), Mistake> {
+        let chain = KeyChain::parse(key_sets).map_err(|flaw| {
+            Mistake::Malformed(format!("{flaw}: ask the other authority for its key set file again"))
+        })?;
+        if chain.current().node != *node || *node == self.us {
+            return Err(Mistake::Malformed("the key set file is not that of another node".into()));
+        }
+        if self.peer(node).is_some() {
+            return Err(Mistake::Forbidden(format!(
+                "{node} is admitted already: remove it first to admit it anew"
+            )));
+        }
+        match self.claims_identity_of(chain.current()) {
+            Some(other) => Err(Mistake::Forbidden(format!(
+                "{node} lists a transport identity that {other} lists, too: one of the two is not what it says. Ask both authorities"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_opening(&self, peer: &NodeId, opening: &Opening) -> Result<(), Mistake> {
+        self.find_peer(peer.as_str())?;
+        if self.peer(peer).is_some_and(Peer::is_over_its_ceilings) {
+            return Err(Mistake::Forbidden(format!(
+                "{peer} has too much of ours open or unreceipted: nothing is lost, but wait until it answers"
+            )));
+        }
+        let presented = &opening.presented;
+        if !presented.is_bounded() {
+            return Err(Mistake::Malformed(
+                "presented.lines: at most 100, each with its own line number".into(),
+            ));
+        }
+        if opening.handling.as_ref().is_some_and(|handling| !handling.is_bounded()) {
+            return Err(Mistake::Malformed(
+                "handling: 1 to 8 legal bases, at most 8 restrictions, at most 200 States".into(),
+            ));
+        }
+        let missing = presented.missing_for_verification();
+        if opening.question == Question::Verification && !missing.is_empty() {
+            let names =
+                missing.iter().map(|field| format!("presented.{field}")).collect::<Vec<_>>().join(", ");
+            return Err(Mistake::Malformed(format!(
+                "{names}: missing. A verification (Art. 10(2)(a)) presents the licence itself, not only its number [R-10.5]"
+            )));
+        }
+        if opening.question == Question::Authenticity && !presented.enough_for_authenticity() {
+            return Err(Mistake::Malformed(
+                "presented: give the date of issue, the final recipient or the goods beside the number. The answer (Art. 10(5)) speaks only of what is presented [R-10.5]".into(),
+            ));
+        }
+        self.may_send(opening_body(opening).kind())
+    }
+
+    fn check_act(&self, shelf: &impl Shelf, id: &MessageId, act: &Act) -> Result<(), Mistake> {
+        let exchange = self
+            .exchange(shelf, id)
+            .ok_or_else(|| Mistake::Unknown(format!("no exchange {id}: see the list of exchanges")))?;
+        self.find_peer(exchange.peer().as_str())?;
+        let standing = exchange.standing();
+        let name = act_name(act);
+        let open = standing.acts(exchange.side());
+        if !open.contains(&name) {
+            let now = match open {
+                [] => "nothing more".to_owned(),
+                open => open.join(" or "),
+            };
+            return Err(Mistake::Forbidden(format!(
+                "cannot {name}: the exchange is {}, and we are the {} State; open to us now: {now}",
+                standing.state.as_str(),
+                if exchange.side() == Side::Requesting { "requesting" } else { "requested" },
+            )));
+        }
+        if is_full(shelf, &exchange) {
+            return Err(Mistake::Forbidden("the exchange is full: open a new one".into()));
+        }
+        let body = act_body(&exchange, act)?;
+        exchange.admits(exchange.side(), &body).map_err(|fault| {
+            Mistake::Malformed(match fault {
+                Fault::BodyForbidden => "the answer names fields that were not presented, or none: speak only of what was presented [R-10.5]".into(),
+                _ => "that answer belongs to another kind of exchange".to_owned(),
+            })
+        })?;
+        self.may_send(body.kind())
+    }
+
+    /// for ourselves: no use in sending what the other State must refuse.
+    fn may_send(&self, kind: Kind) -> Result<(), Mistake> {
+        let functions = self.own.as_ref().map(|own| own.current().functions.clone()).unwrap_or_default();
+        if kind.is_open_to(&functions) {
+            Ok(())
+        } else {
+            Err(Mistake::Forbidden(format!(
+                "our key set gives this authority no function that may send {kind}; an authority with that function must, or the key set must be renewed [R-13.2]"
+            )))
+        }
+    }
+
+    /// What an idempotency key created before: the exchange. A mistake if it was another request.
+    pub fn created_by(&self, shelf: &impl Shelf, key: &IdempotencyKey) -> Result<Option<MessageId>, Mistake> {
+        let Some(row) = shelf.get(Table::Key, key.key.as_str().as_bytes()) else { return Ok(None) };
+        let (digest, id) = row.split_at_checked(32).unwrap_or((&row, &[]));
+        if digest != key.digest.as_bytes() {
+            return Err(Mistake::KeyReused);
+        }
+        Ok(message_id(id))
+    }
+
+    /// Take in one recorded line, and say what is owed because of it. A round is atomic: on a replay what was
+    /// owed is recorded right behind, and the effects are dropped.
+    pub fn apply(&mut self, shelf: &mut impl Shelf, staged: &Staged) -> Vec<Effect> {
+        match &staged.record {
+            Record::Alert { alert } => {
+                if let Alert::Forked { node, .. } = alert {
+                    self.change_peer(shelf, node, |peer| peer.row.forked = true);
+                }
+                Vec::new()
+            }
+            Record::Denied { from, id, exchange, .. } => {
+                if let Some(id) = id {
+                    self.note_seen(shelf, from, id, staged.leaf);
+                }
+                self.change_peer(shelf, from, |peer| {
+                    if peer.row.denied_day != day(staged.at) {
+                        (peer.row.denied_day, peer.row.denied) = (day(staged.at), 0);
+                    }
+                    peer.row.denied += 1;
+                });
+                if let Some(exchange) = exchange {
+                    self.change_exchange(shelf, exchange, staged);
+                }
+                Vec::new()
+            }
+            Record::Genesis { .. } => Vec::new(),
+            Record::HeadSeen { node, head, .. } => {
+                self.change_peer(shelf, node, |peer| {
+                    peer.row.head = *head;
+                    peer.row.head_leaf = Some(staged.leaf);
+                });
+                Vec::new()
+            }
+            Record::KeySet { node, key_set } => {
+                self.apply_key_set(shelf, node, key_set, staged.leaf);
+                Vec::new()
+            }
+            Record::Order { order, by, key, .. } => self.apply_order(shelf, staged, order, by, key.as_ref()),
+            Record::Query { exchange, rule, found, on } => {
+                self.apply_query(shelf, staged, exchange, rule, found.as_ref(), *on)
+            }
+            Record::Receipt { node, message, .. } => {
+                let mut of = None;
+                let outbox_key = |leaf: LeafIndex| peer_key(node, &leaf.0.to_be_bytes());
+                self.change_peer(shelf, node, |peer| {
+                    let leaf = peer.places.remove(message);
+                    of = leaf.and_then(|leaf| Some((leaf, peer.outbox.remove(&leaf)?)));
+                });
+                if let Some((leaf, owed)) = of {
+                    shelf.remove(Table::Outbox, &outbox_key(leaf));
+                    self.change_exchange(shelf, &owed.exchange, staged);
+                }
+                Vec::new()
+            }
+            Record::Received { .. } => self.apply_received(shelf, staged),
+            Record::Sent { .. } => {
+                self.apply_sent(shelf, staged);
+                Vec::new()
+            }
+        }
+    }
+
+    fn apply_key_set(&mut self, shelf: &mut impl Shelf, node: &NodeId, key_set: &str, leaf: LeafIndex) {
+        if *node == self.us {
+            self.extend_own(key_set);
+            self.own_row.key_sets.push(leaf);
+            shelf.put(Table::Peer, b"", write(&self.own_row));
+        } else {
+            self.change_peer(shelf, node, |peer| {
+                if peer.chain.extend(key_set).is_ok() {
+                    peer.row.key_sets.push(leaf);
+                }
+            });
+        }
+    }
+
+    fn extend_own(&mut self, key_set: &str) {
+        match &mut self.own {
+            Some(own) => drop(own.extend(key_set)),
+            None => self.own = KeyChain::parse(key_set).ok(),
+        }
+    }
+
+    fn apply_order(
+        &mut self,
+        shelf: &mut impl Shelf,
+        staged: &Staged,
+        order: &Order,
+        by: &By,
+        key: Option<&IdempotencyKey>,
+    ) -> Vec<Effect> {
+        match order {
+            Order::Act { exchange: id, act, .. } => {
+                self.change_exchange(shelf, id, staged);
+                if let Some(key) = key {
+                    note_key(shelf, key, id);
+                }
+                let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
+                let Ok(body) = act_body(&exchange, act) else { return Vec::new() };
+                vec![self.reply(&exchange, body, by.clone())]
+            }
+            Order::AdmitPeer { node, key_sets, channel } => {
+                self.admit(shelf, node, key_sets, channel, staged);
+                Vec::new()
+            }
+            Order::ImportLicences { digest, .. } => {
+                self.own_row.licences = Some(*digest);
+                shelf.put(Table::Peer, b"", write(&self.own_row));
+                Vec::new()
+            }
+            Order::InstallKeySet { node, key_set } => {
+                self.apply_key_set(shelf, node, key_set, staged.leaf);
+                Vec::new()
+            }
+            Order::Open { peer, opening } => vec![Effect::Send(Box::new(Draft {
+                peer: peer.clone(),
+                exchange: None,
+                irt: None,
+                body: opening_body(opening),
+                handling: opening.handling.clone().unwrap_or_else(|| default_handling(opening.question)),
+                by: by.clone(),
+                case_ref: opening.case_ref.clone(),
+            }))],
+            Order::RemovePeer { node, .. } => {
+                self.change_peer(shelf, node, |peer| peer.row.removed = true);
+                Vec::new()
+            }
+            Order::SetRules { node, rules } => {
+                self.change_peer(shelf, node, |peer| peer.row.rules = rules.clone());
+                Vec::new()
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        shelf: &mut impl Shelf,
+        node: &NodeId,
+        key_sets: &str,
+        channel: &Line,
+        staged: &Staged,
+    ) {
+        let Ok(chain) = KeyChain::parse(key_sets) else { return };
+        let before = self.peers.remove(node);
+        let next_seq = before.as_ref().map_or(1, |peer| peer.row.next_seq);
+        // The same roots as before: the same log, and what is still owed. Other roots: another node of that name, with
+        // numbers of its own, and nothing is owed to it. Our numbers go on: our log does.
+        let same = before.filter(|peer| peer.chain.fingerprint() == chain.fingerprint());
+        let fresh = PeerRow {
+            added: staged.leaf,
+            since: staged.leaf,
+            admitted: staged.at,
+            removed: false,
+            key_sets: Vec::new(),
+            rules: Rules { attempts_per_licence: 20, ..Rules::default() },
+            next_seq,
+            head: TreeHead::empty(),
+            head_leaf: None,
+            forked: false,
+            open: 0,
+            denied_day: 0,
+            denied: 0,
+        };
+        let peer = match same {
+            Some(peer) => {
+                // An older file does not take back newer key sets that we hold.
+                let older = chain.current().version < peer.chain.current().version;
+                let (added, key_sets) =
+                    if older { (peer.row.added, peer.row.key_sets) } else { (staged.leaf, Vec::new()) };
+                Peer {
+                    row: PeerRow {
+                        added,
+                        key_sets,
+                        since: peer.row.since,
+                        head: peer.row.head,
+                        head_leaf: peer.row.head_leaf,
+                        open: peer.row.open,
+                        ..fresh
+                    },
+                    chain: if older { peer.chain } else { chain },
+                    channel: channel.clone(),
+                    outbox: peer.outbox,
+                    places: peer.places,
+                    unrecorded: peer.unrecorded,
+                }
+            }
+            None => {
+                for (key, _) in shelf.scan(Table::Outbox, &peer_key(node, &[]), usize::MAX) {
+                    shelf.remove(Table::Outbox, &key);
+                }
+                Peer {
+                    row: fresh,
+                    chain,
+                    channel: channel.clone(),
+                    outbox: BTreeMap::new(),
+                    places: HashMap::new(),
+                    unrecorded: 0,
+                }
+            }
+        };
+        self.peers.insert(node.clone(), peer);
+        self.change_peer(shelf, node, |_| ());
+    }
+
+    fn apply_sent(&mut self, shelf: &mut impl Shelf, staged: &Staged) {
+        let Some(verified) = &staged.message else { return };
+        let (message, id, exchange) = (verified.message(), verified.id(), verified.exchange());
+        let owed = Owed { id, exchange };
+        self.change_peer(shelf, &message.aud, |peer| {
+            peer.row.next_seq = peer.row.next_seq.max(message.seq + 1);
+            peer.outbox.insert(staged.leaf, owed);
+            peer.places.insert(id, staged.leaf);
+        });
+        let row = [id.0.as_bytes().as_slice(), exchange.0.as_bytes()].concat();
+        shelf.put(Table::Outbox, &peer_key(&message.aud, &staged.leaf.0.to_be_bytes()), row);
+        self.change_exchange(shelf, &exchange, staged);
+        // The opener was ordered just before, in the same round: that order's key names this exchange.
+        if message.thr.is_none() {
+            let ordered = staged.leaf.0.checked_sub(1).and_then(|leaf| shelf.record(LeafIndex(leaf)));
+            if let Some(Record::Order { key: Some(key), .. }) = ordered.map(|staged| staged.record) {
+                note_key(shelf, &key, &exchange);
+            }
+        }
+    }
+
+    fn apply_received(&mut self, shelf: &mut impl Shelf, staged: &Staged) -> Vec<Effect> {
+        let Some(verified) = &staged.message else { return Vec::new() };
+        let message = verified.message();
+        let id = verified.exchange();
+        self.note_seen(shelf, &message.iss, &verified.id(), staged.leaf);
+        if let Some(key) = self.peers.get(&message.iss).map(|peer| peer.sequence_key(message)) {
+            shelf.put(Table::Sequence, &key, verified.id().0.as_bytes().to_vec());
+        }
+        self.change_exchange(shelf, &id, staged);
+        let Some(presented) = message.body.presented().filter(|_| message.thr.is_none()) else {
+            return Vec::new();
+        };
+        shelf.put(Table::Asked, &asked_key(&presented.licence_no, &message.iss, &id), Vec::new());
+        let Some(exchange) = self.exchange(shelf, &id) else { return Vec::new() };
+        match self.rule_for(shelf, &exchange, staged.at) {
+            Ok(rule) => {
+                vec![Effect::Consult { exchange: id, rule, licence_no: presented.licence_no.clone() }]
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The rule that answers this request, or why an officer must (R-SOV: nothing of our records moves without one
+    /// or the other).
+    pub fn rule_for(
+        &self,
+        shelf: &impl Shelf,
+        exchange: &Exchange,
+        now: Timestamp,
+    ) -> Result<Line, &'static str> {
+        let peer = self.peer(exchange.peer()).ok_or("the peer was removed")?;
+        let (enabled, rule) = match exchange.kind() {
+            Kind::AuthenticityCheck => (peer.row.rules.authenticity, "authenticity-from-licence-list"),
+            _ => (peer.row.rules.verifications, "verification-from-licence-list"),
+        };
+        if !enabled {
+            return Err("no rule answers this peer automatically");
+        }
+        if peer.standing(now) != PeerStanding::Active {
+            return Err("the peer is not in good standing");
+        }
+        if !exchange.opener().message.is_understood() {
+            return Err(
+                "the request has conditions or members this node does not know: the strictest are assumed",
+            );
+        }
+        let licence = &exchange.presented().licence_no;
+        let limit = peer.row.rules.attempts_per_licence as usize;
+        if shelf.scan(Table::Asked, &asked_key_of_peer(licence, exchange.peer()), limit + 1).len() > limit {
+            return Err("this peer has asked about this licence more often than the rule allows [R-10.5]");
+        }
+        Ok(rule.parse().expect("a line"))
+    }
+
+    fn apply_query(
+        &mut self,
+        shelf: &mut impl Shelf,
+        staged: &Staged,
+        id: &MessageId,
+        rule: &Line,
+        found: Option<&licence::LicenceRecord>,
+        today: jiff::civil::Date,
+    ) -> Vec<Effect> {
+        let Some(before) = self.exchange(shelf, id) else { return Vec::new() };
+        self.change_exchange(shelf, id, staged);
+        let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
+        let by = By::Auto { rule: rule.clone() };
+        if exchange.standing().state.is_open() {
+            let body = answer_body(propose(&exchange, found, today), None);
+            return vec![self.reply(&exchange, body, by)];
+        }
+        let news =
+            found.filter(|_| !is_full(shelf, &exchange)).and_then(|record| news(&before, record, today));
+        let Some(event) = news else { return Vec::new() };
+        let notice = LicenceNotice {
+            licence_no: exchange.presented().licence_no.clone(),
+            event: crate::handling::Coded::Known(event),
+            effective: today,
+            note: None,
+        };
+        vec![self.reply(&exchange, Body::LicenceNotice(notice), by)]
+    }
+
+    /// The exchanges in which others asked us about a licence.
+    pub fn asked_about(&self, shelf: &impl Shelf, licence: &LicenceNo) -> Vec<MessageId> {
+        let rows = shelf.scan(Table::Asked, licence_digest(licence).as_bytes(), usize::MAX);
+        rows.into_iter().filter_map(|(key, _)| message_id(key.get(key.len().checked_sub(32)?..)?)).collect()
+    }
+
+    /// A message of ours in an exchange under way.
+    fn reply(&self, exchange: &Exchange, body: Body, by: By) -> Effect {
+        Effect::Send(Box::new(Draft {
+            peer: exchange.peer().clone(),
+            exchange: Some(exchange.id()),
+            irt: exchange.last_of(exchange.side().other()),
+            body,
+            // Whoever gives information sets its conditions (Art. 12(5)): an answer does not take over those of the question.
+            handling: match (exchange.side(), exchange.kind()) {
+                (Side::Requesting, _) => exchange.opener().message.handling.clone(),
+                (_, Kind::AuthenticityCheck) => default_handling(Question::Authenticity),
+                _ => default_handling(Question::Verification),
+            },
+            by,
+            case_ref: exchange.case_ref().cloned(),
+        }))
+    }
+
+    /// The message of `draft`, ready to be sealed at `now`. Sealed and recorded at once, or its number is taken twice.
+    pub fn compose(
+        &self,
+        shelf: &impl Shelf,
+        draft: Draft,
+        log: u32,
+        now: Timestamp,
+        jti: &[u8; 16],
+    ) -> Option<Message> {
+        let peer = self.peer(&draft.peer)?;
+        let exchange = draft.exchange.and_then(|id| self.exchange(shelf, &id));
+        let last_of = |side: fn(Side) -> Side| exchange.as_ref().and_then(|e| e.last_of(side(e.side())));
+        let theirs = exchange.as_ref().and_then(|e| {
+            let last = e.last_of(e.side().other())?;
+            e.get(&last)?.message.case.sender.clone()
+        });
+        Some(Message {
+            iss: self.us.clone(),
+            aud: draft.peer,
+            iat: now,
+            accept_until: now.plus(MAX_ACCEPT),
+            jti: crate::jws::encode(jti),
+            log,
+            seq: peer.row.next_seq,
+            thr: draft.exchange,
+            irt: draft.irt,
+            prev: last_of(|side| side),
+            saw: last_of(Side::other),
+            body: draft.body,
+            beyond_us: false,
+            handling: draft.handling,
+            by: draft.by,
+            lang: "en".into(),
+            case: CaseRefs { sender: draft.case_ref, receiver: theirs },
+        })
+    }
+
+    fn change_peer(&mut self, shelf: &mut impl Shelf, node: &NodeId, change: impl FnOnce(&mut Peer)) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            change(peer);
+            shelf.put(Table::Peer, node.as_str().as_bytes(), write(&peer.row));
+        }
+    }
+
+    /// Take a record into its exchange, and bring the rows about it up to date.
+    fn change_exchange(&mut self, shelf: &mut impl Shelf, id: &MessageId, staged: &Staged) {
+        let mut places = shelf.get(Table::Exchange, id.0.as_bytes()).unwrap_or_default();
+        if places.len() >= MAX_PLACES * 8 {
+            // What its row cannot hold is not taken in at hand either: after a restart we must believe the same.
+            return;
+        }
+        let (exchange, was_open) = match self.at_hand.remove(id).or_else(|| self.load(shelf, id)) {
+            Some(mut exchange) => {
+                let was_open = exchange.standing().state.is_open();
+                exchange.add(staged);
+                (exchange, was_open)
+            }
+            None => match Exchange::open(&self.us, staged) {
+                Some(exchange) => (exchange, false),
+                None => return,
+            },
+        };
+        places.extend(staged.leaf.0.to_be_bytes());
+        shelf.put(Table::Exchange, id.0.as_bytes(), places);
+        let mut summary = exchange.summary();
+        // A peer's words may be long, and a row is short.
+        let cut = |text: String| text[..text.floor_char_boundary(160)].to_owned();
+        summary.case_ref = summary.case_ref.map(cut);
+        summary.outcome = summary.outcome.map(cut);
+        shelf.put(Table::Listing, &summary.leaf.to_be_bytes(), write(&summary));
+        let is_open = summary.state.is_open();
+        if was_open != is_open {
+            let peer = exchange.peer().clone();
+            self.change_peer(shelf, &peer, |peer| {
+                peer.row.open = if is_open { peer.row.open + 1 } else { peer.row.open.saturating_sub(1) };
+            });
+        }
+        if self.at_hand.len() >= AT_HAND {
+            self.at_hand.clear();
+        }
+        self.at_hand.insert(*id, exchange);
+    }
+}
+
+/// Whether nothing more may be said in an exchange: the places left are for receipts of what was said.
+fn is_full(shelf: &impl Shelf, exchange: &Exchange) -> bool {
+    let places = shelf.get(Table::Exchange, exchange.id().0.as_bytes()).map_or(0, |row| row.len() / 8);
+    exchange.len() >= exchange::MAX_MESSAGES || places >= MAX_PLACES - exchange::MAX_MESSAGES
+}
+
+/// An exchange as the log has it: folded from the records at its places.
+pub fn load_exchange(us: &NodeId, shelf: &impl Shelf, id: &MessageId) -> Option<Exchange> {
+    let places = shelf.get(Table::Exchange, id.0.as_bytes())?;
+    let mut records = places.chunks_exact(8).filter_map(|bytes| {
+        shelf.record(LeafIndex(u64::from_be_bytes(bytes.try_into().expect("chunks of 8"))))
+    });
+    let mut exchange = Exchange::open(us, &records.next()?)?;
+    records.for_each(|staged| exchange.add(&staged));
+    Some(exchange)
+}
+
+/// What our register would answer to the request that opened `exchange`.
+pub fn propose(
+    exchange: &Exchange,
+    found: Option<&licence::LicenceRecord>,
+    today: jiff::civil::Date,
+) -> Outcome {
+    let presented = exchange.presented();
+    match exchange.kind() {
+        Kind::AuthenticityCheck => Outcome::Authenticity(licence::authenticate(found, presented, today)),
+        _ => Outcome::Answer(licence::verify(found, presented, today)),
+    }
+}
+
+/// What became of a licence since we last spoke of it, if that is to be told: to those who were answered and whose
+/// document agrees with ours, while the exchange has room.
+pub fn news(
+    exchange: &Exchange,
+    record: &licence::LicenceRecord,
+    today: jiff::civil::Date,
+) -> Option<LicenceEvent> {
+    let before = exchange.basis().map(|basis| (basis.status, basis.version));
+    let after = Basis::of(record, today);
+    let event = LicenceEvent::between(before, (after.status, after.version))?;
+    let standing = exchange.standing();
+    // Nor to those who were told nothing: an officer who could not confirm has not let a rule speak for him (R-SOV).
+    let spoke = !matches!(standing.outcome, Some(Outcome::Answer(licence::Answer::CannotConfirm { .. })));
+    let wanted = standing.state == State::Answered
+        && spoke
+        && exchange.len() < exchange::MAX_MESSAGES
+        && licence::agrees(record, exchange.presented());
+    wanted.then_some(event)
+}
+
+fn default_handling(question: Question) -> Handling {
+    Handling::for_licences(match question {
+        Question::Authenticity => LegalBasis::Article10Para5,
+        Question::Verification => LegalBasis::Article10Para2a,
+    })
+}
+
+fn opening_body(opening: &Opening) -> Body {
+    let presented = opening.presented.clone();
+    match opening.question {
+        Question::Authenticity => Body::AuthenticityCheck(AuthenticityCheck { presented }),
+        Question::Verification => Body::LicenceVerificationRequest(LicenceVerificationRequest { presented }),
+    }
+}
+
+fn act_name(act: &Act) -> &'static str {
+    match act {
+        Act::Acknowledge { .. } => "acknowledge",
+        Act::Answer { .. } => "answer",
+        Act::Correct { .. } => "correct",
+        Act::Notify { .. } => "notify",
+        Act::Withdraw { .. } => "withdraw",
+    }
+}
+
+fn answer_body(outcome: Outcome, note: Option<crate::authority::Prose>) -> Body {
+    match outcome {
+        Outcome::Answer(answer) => {
+            Body::LicenceVerificationResponse(LicenceVerificationResponse { answer, note })
+        }
+        Outcome::Authenticity(result) => Body::AuthenticityResult(AuthenticityResult { result, note }),
+    }
+}
+
+fn act_body(exchange: &Exchange, act: &Act) -> Result<Body, Mistake> {
+    Ok(match act.clone() {
+        Act::Acknowledge { unit, expected, note } => {
+            Body::Acknowledgement(Acknowledgement { unit, expected, note })
+        }
+        Act::Answer { outcome, note } => answer_body(outcome, note),
+        Act::Correct { outcome, reason } => Body::Correction(Correction { outcome, reason }),
+        Act::Notify { event, effective, note } => Body::LicenceNotice(LicenceNotice {
+            licence_no: exchange.presented().licence_no.clone(),
+            event: crate::handling::Coded::Known(event),
+            effective,
+            note,
+        }),
+        Act::Withdraw { reason } => Body::Withdrawal(Withdrawal { reason }),
+    })
+}
+
+fn note_key(shelf: &mut impl Shelf, key: &IdempotencyKey, exchange: &MessageId) {
+    let row = [key.digest.as_bytes().as_slice(), exchange.0.as_bytes()].concat();
+    shelf.put(Table::Key, key.key.as_str().as_bytes(), row);
+}
+
+fn message_id(bytes: &[u8]) -> Option<MessageId> {
+    Some(MessageId(Hash::from_bytes(bytes.try_into().ok()?)))
+}
+
+/// A node id has no NUL, so this separates.
+fn peer_key(node: &NodeId, rest: &[u8]) -> Vec<u8> {
+    [node.as_str().as_bytes(), &[0], rest].concat()
+}
+
+fn licence_digest(licence: &LicenceNo) -> Hash {
+    Hash::of(licence.canonical().as_bytes())
+}
+
+fn asked_key_of_peer(licence: &LicenceNo, peer: &NodeId) -> Vec<u8> {
+    [licence_digest(licence).as_bytes().as_slice(), &peer_key(peer, &[])].concat()
+}
+
+fn asked_key(licence: &LicenceNo, peer: &NodeId, exchange: &MessageId) -> Vec<u8> {
+    [asked_key_of_peer(licence, peer).as_slice(), exchange.0.as_bytes()].concat()
+}
+
+fn write<T: Serialize>(row: &T) -> Vec<u8> {
+    serde_json::to_vec(row).expect("rows have string keys")
+}
+
+fn read<T: for<'de> Deserialize<'de>>(row: Option<Vec<u8>>) -> Option<T> {
+    serde_json::from_slice(&row?).ok()
+}

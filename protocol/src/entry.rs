@@ -1,0 +1,514 @@
+//! The lines of the log, and what stands behind each (SPEC.md, section 4).
+//!
+//! An [`Entry`] is one small public line: hashes, States and a time, never a person. A [`Record`] is its content:
+//! a message, an order, a receipt. The entry commits to the record by a salted digest, so a leaf cannot be
+//! guessed, and a record can be erased while every proof stays valid.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::authority::{By, Line, NodeId, OfficerId, StateCode, Timestamp};
+use crate::envelope::{self, Verified};
+use crate::fault::Fault;
+use crate::json;
+use crate::licence::{LicenceRecord, LicenceStatus};
+use crate::merkle::{Hash, LeafIndex, TreeHead};
+use crate::message::MessageId;
+use crate::operator::Order;
+
+/// Largest entry, in bytes.
+pub const MAX_ENTRY: usize = 1024;
+
+/// Length of the salt in front of a record, in bytes.
+pub const SALT_LEN: usize = 32;
+
+/// What happened, as the log names it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum EntryKind {
+    /// Something needs a person's eye.
+    #[serde(rename = "alert")]
+    Alert,
+    /// A peer's mail was refused for good.
+    #[serde(rename = "denied")]
+    Denied,
+    /// The log begins.
+    #[serde(rename = "genesis")]
+    Genesis,
+    /// A peer's head was checked and will be cosigned.
+    #[serde(rename = "head.seen")]
+    HeadSeen,
+    /// A key set was accepted.
+    #[serde(rename = "key.set")]
+    KeySet,
+    /// A peer's message was taken.
+    #[serde(rename = "msg.rcvd")]
+    MessageReceived,
+    /// A message of ours was sealed.
+    #[serde(rename = "msg.sent")]
+    MessageSent,
+    /// An operator decided something.
+    #[serde(rename = "order")]
+    Order,
+    /// A peer was admitted.
+    #[serde(rename = "peer.added")]
+    PeerAdded,
+    /// A peer was removed.
+    #[serde(rename = "peer.removed")]
+    PeerRemoved,
+    /// The rules of automatic answers were set.
+    #[serde(rename = "policy.set")]
+    PolicySet,
+    /// A register of ours was consulted.
+    #[serde(rename = "query")]
+    Query,
+    /// We hold a peer's proof for a message of ours.
+    #[serde(rename = "receipt")]
+    Receipt,
+}
+
+impl EntryKind {
+    /// The name in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Denied => "denied",
+            Self::Genesis => "genesis",
+            Self::HeadSeen => "head.seen",
+            Self::KeySet => "key.set",
+            Self::MessageReceived => "msg.rcvd",
+            Self::MessageSent => "msg.sent",
+            Self::Order => "order",
+            Self::PeerAdded => "peer.added",
+            Self::PeerRemoved => "peer.removed",
+            Self::PolicySet => "policy.set",
+            Self::Query => "query",
+            Self::Receipt => "receipt",
+        }
+    }
+}
+
+/// One line of a log. Members are in the order of JCS, so the plain serialisation is the canonical one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// SHA-256 of salt and record.
+    pub c: Hash,
+    /// Code of a fault, in a `denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub f: Option<Fault>,
+    /// The peer's head that came with the mail: our log pins theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub h: Option<TreeHead>,
+    /// What happened.
+    pub k: EntryKind,
+    /// The message it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub m: Option<MessageId>,
+    /// The peers it concerns: States' nodes, never persons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub p: Vec<NodeId>,
+    /// When, by the local clock; never decreases.
+    pub t: Timestamp,
+    /// Format version: 1.
+    pub v: u32,
+}
+
+/// Why a line is not an entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a log entry: one canonical JSON object of at most 1 KiB, version 1")]
+pub struct BadEntry;
+
+impl Entry {
+    /// Read a line. Entries have one form only: what is not canonical is refused.
+    pub fn parse(line: &str) -> Result<Self, BadEntry> {
+        if line.len() > MAX_ENTRY {
+            return Err(BadEntry);
+        }
+        let entry: Self = json::parse(line.as_bytes()).map_err(|_| BadEntry)?;
+        if entry.v == 1 && entry.line() == line { Ok(entry) } else { Err(BadEntry) }
+    }
+
+    /// The line.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("an entry has string keys")
+    }
+}
+
+/// What stands behind an entry: the content of messages and orders, for our eyes only.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "record", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "records are few at a time: those of one round")]
+pub enum Record {
+    /// Something needs a person's eye.
+    Alert {
+        /// What.
+        alert: Alert,
+    },
+    /// A peer's mail was refused for good.
+    Denied {
+        /// Whose.
+        from: NodeId,
+        /// Why.
+        fault: Fault,
+        /// Its id, if it could be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<MessageId>,
+        /// The exchange it named, if we hold that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exchange: Option<MessageId>,
+        /// How many more were refused that day without an entry of their own.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        uncounted: u64,
+    },
+    /// The log begins.
+    Genesis {
+        /// Whose log.
+        node: NodeId,
+        /// Which State's.
+        state: StateCode,
+        /// Its number.
+        log: u32,
+    },
+    /// A peer's head was checked: it extends the last one we cosigned.
+    HeadSeen {
+        /// Whose.
+        node: NodeId,
+        /// The signed checkpoint.
+        checkpoint: String,
+        /// What it says.
+        head: TreeHead,
+    },
+    /// A key set, ours or a peer's, was accepted after the one before.
+    KeySet {
+        /// Whose.
+        node: NodeId,
+        /// The signed key set.
+        key_set: String,
+    },
+    /// An operator decided something.
+    Order {
+        /// What.
+        order: Order,
+        /// Who.
+        by: By,
+        /// The idempotency key it came with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<IdempotencyKey>,
+        /// Whose token it came with.
+        via: OfficerId,
+        /// What our register said of the licence when an officer answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        register: Option<Basis>,
+    },
+    /// Our register was consulted, because a rule or an import of the register said so.
+    Query {
+        /// For which exchange.
+        exchange: MessageId,
+        /// Under which rule.
+        rule: Line,
+        /// What it holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<LicenceRecord>,
+        /// On which day, by the clock.
+        on: Date,
+    },
+    /// A peer proved that it holds, or refuses for good, a message of ours.
+    Receipt {
+        /// Whose proof.
+        node: NodeId,
+        /// Which message.
+        message: MessageId,
+        /// The peer's entry, its place, and its proof under `head`.
+        proof: Logged,
+        /// The peer's head.
+        head: TreeHead,
+    },
+    /// A peer's message was taken.
+    Received {
+        /// Whose.
+        from: NodeId,
+        /// The sealed bytes.
+        token: String,
+        /// The sender's entry, its place, and its proof under `head`.
+        proof: Logged,
+        /// The sender's head.
+        head: TreeHead,
+    },
+    /// A message of ours was sealed.
+    Sent {
+        /// To whom.
+        to: NodeId,
+        /// The sealed bytes.
+        token: String,
+    },
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// An entry of some log with the proof of its place.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logged {
+    /// The entry, byte for byte.
+    pub entry: String,
+    /// Its place.
+    pub leaf: LeafIndex,
+    /// Inclusion proof under the head it came with.
+    pub proof: Vec<Hash>,
+}
+
+/// How a licence stood in our register when we spoke of it: what a later change is measured against.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basis {
+    /// Its status on that day.
+    pub status: LicenceStatus,
+    /// Its version.
+    pub version: u32,
+}
+
+impl Basis {
+    /// How `record` stands on the day `today`.
+    pub fn of(record: &LicenceRecord, today: jiff::civil::Date) -> Self {
+        Self { status: record.status_on(today), version: record.content.version.unwrap_or(1) }
+    }
+}
+
+/// What a client names its request by, so that a repetition creates nothing new.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdempotencyKey {
+    /// The client's own key.
+    pub key: Line,
+    /// Digest of what was asked: the same key with another request is a mistake.
+    pub digest: Hash,
+}
+
+/// What needs a person's eye.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "alert", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Alert {
+    /// A peer signed a head that does not extend the one we cosigned. Both are kept: they are the proof.
+    Forked {
+        /// Whose log.
+        node: NodeId,
+        /// The head we cosigned.
+        held: String,
+        /// The one offered now.
+        offered: String,
+        /// The tokens that came with it: kept, and clearing nothing.
+        tokens: Vec<String>,
+    },
+    /// A receipt names a time far from ours.
+    ReceiptTime {
+        /// Whose.
+        node: NodeId,
+        /// For which message.
+        message: MessageId,
+        /// The time in the peer's entry.
+        theirs: Timestamp,
+    },
+    /// Two messages of a peer have one number.
+    SequenceReused {
+        /// Whose.
+        node: NodeId,
+        /// The number.
+        seq: u64,
+        /// The first message that had it.
+        first: MessageId,
+        /// The second.
+        second: MessageId,
+    },
+}
+
+impl Record {
+    /// The entry for this record, made at `t`, and the record's bytes behind it.
+    pub fn write(&self, t: Timestamp, salt: &[u8; SALT_LEN]) -> Written {
+        let record = serde_json::to_vec(self).expect("a record has string keys");
+        let mut entry = Entry {
+            c: Hash::of(&[salt, record.as_slice()].concat()),
+            f: None,
+            h: None,
+            k: self.kind(),
+            m: None,
+            p: Vec::new(),
+            t,
+            v: 1,
+        };
+        match self {
+            Self::Alert { alert } => entry.p.push(alert.node().clone()),
+            Self::Denied { from, fault, id, .. } => {
+                entry.f = Some(*fault);
+                entry.m = *id;
+                entry.p.push(from.clone());
+            }
+            Self::Genesis { .. } | Self::Query { .. } => {}
+            Self::HeadSeen { node, head, .. } => {
+                entry.h = Some(*head);
+                entry.p.push(node.clone());
+            }
+            Self::KeySet { node, .. } => entry.p.push(node.clone()),
+            Self::Order { order, .. } => entry.p.extend(order.peer().cloned()),
+            Self::Receipt { node, message, head, .. } => {
+                entry.h = Some(*head);
+                entry.m = Some(*message);
+                entry.p.push(node.clone());
+            }
+            Self::Received { from, token, head, .. } => {
+                entry.h = Some(*head);
+                entry.m = envelope::id_of(token);
+                entry.p.push(from.clone());
+            }
+            Self::Sent { to, token } => {
+                entry.m = envelope::id_of(token);
+                entry.p.push(to.clone());
+            }
+        }
+        Written { entry: entry.line(), record, salt: *salt }
+    }
+
+    /// Read a record's bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, json::JsonFlaw> {
+        json::parse(bytes)
+    }
+
+    /// The key set that it puts in force, if it does.
+    pub fn key_set(&self) -> Option<&str> {
+        match self {
+            Self::KeySet { key_set, .. }
+            | Self::Order { order: Order::InstallKeySet { key_set, .. }, .. } => Some(key_set),
+            _ => None,
+        }
+    }
+
+    /// What the log calls it.
+    pub fn kind(&self) -> EntryKind {
+        match self {
+            Self::Alert { .. } => EntryKind::Alert,
+            Self::Denied { .. } => EntryKind::Denied,
+            Self::Genesis { .. } => EntryKind::Genesis,
+            Self::HeadSeen { .. } => EntryKind::HeadSeen,
+            Self::KeySet { .. } => EntryKind::KeySet,
+            Self::Order { order, .. } => match order {
+                Order::AdmitPeer { .. } => EntryKind::PeerAdded,
+                Order::RemovePeer { .. } => EntryKind::PeerRemoved,
+                Order::SetRules { .. } => EntryKind::PolicySet,
+                Order::InstallKeySet { .. } => EntryKind::KeySet,
+                Order::Act { .. } | Order::ImportLicences { .. } | Order::Open { .. } => EntryKind::Order,
+            },
+            Self::Query { .. } => EntryKind::Query,
+            Self::Receipt { .. } => EntryKind::Receipt,
+            Self::Received { .. } => EntryKind::MessageReceived,
+            Self::Sent { .. } => EntryKind::MessageSent,
+        }
+    }
+}
+
+impl Alert {
+    /// The peer it is about.
+    pub fn node(&self) -> &NodeId {
+        match self {
+            Self::Forked { node, .. }
+            | Self::ReceiptTime { node, .. }
+            | Self::SequenceReused { node, .. } => node,
+        }
+    }
+}
+
+/// An entry and the record behind it, ready for the journal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// The line.
+    pub entry: String,
+    /// The record's bytes.
+    pub record: Vec<u8>,
+    /// The salt in front of them.
+    pub salt: [u8; SALT_LEN],
+}
+
+/// A record with its place in our log. What the desk believes is a fold over these.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Staged {
+    /// Its place.
+    pub leaf: LeafIndex,
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// What.
+    pub record: Record,
+    /// The message in it, read once.
+    pub message: Option<Verified>,
+}
+
+impl Staged {
+    /// A record read back from our own log.
+    pub fn replayed(leaf: LeafIndex, at: Timestamp, record: Record) -> Result<Self, Fault> {
+        let message = match &record {
+            Record::Received { token, .. } | Record::Sent { token, .. } => {
+                Some(envelope::assume_recorded(token)?)
+            }
+            _ => None,
+        };
+        Ok(Self { leaf, at, record, message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entries() -> impl Strategy<Value = Entry> {
+        let kinds = prop::sample::select(vec![
+            EntryKind::Alert,
+            EntryKind::Denied,
+            EntryKind::HeadSeen,
+            EntryKind::MessageReceived,
+            EntryKind::Order,
+            EntryKind::Receipt,
+        ]);
+        let hash = any::<[u8; 32]>().prop_map(Hash::from_bytes);
+        let head = (0u64..1 << 40, any::<[u8; 32]>())
+            .prop_map(|(size, root)| TreeHead { size, root: Hash::from_bytes(root) });
+        (kinds, hash.clone(), prop::option::of(hash), prop::option::of(head), 0u64..1 << 40, any::<bool>())
+            .prop_map(|(k, c, m, h, t, peer)| Entry {
+                c,
+                f: (k == EntryKind::Denied).then_some(Fault::Expired),
+                h,
+                k,
+                m: m.map(MessageId),
+                p: peer.then(|| "firearms.example.ke/liaison".parse().expect("a node")).into_iter().collect(),
+                t: Timestamp(t),
+                v: 1,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_line_of_an_entry_is_its_jcs_form_and_reads_back(entry in entries()) {
+            let line = entry.line();
+            prop_assert_eq!(line.as_bytes(), json::canonical(&entry));
+            prop_assert_eq!(Entry::parse(&line), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn a_line_in_another_form_is_not_an_entry() {
+        let good = r#"{"c":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","k":"query","t":1790000000,"v":1}"#;
+        assert!(Entry::parse(good).is_ok());
+        for bad in [
+            good.replace(":1}", ":2}"),
+            good.replace("query", "gossip"),
+            good.replace(",\"v\":1", ""),
+            good.replace("{\"c\"", "{ \"c\""),
+            good.replace("\"v\":1", "\"v\":1,\"who\":\"an officer\""),
+            good.replace("1790000000", "1790000000.0"),
+            good.replace("1790000000", "9007199254740992"),
+            format!("{good}\n"),
+            good.replace("query", &"q".repeat(1100)),
+        ] {
+            assert_eq!(Entry::parse(&bad), Err(BadEntry), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! JSON as we accept it (I-JSON, RFC 7493, and stricter) and as we write it (JCS, RFC 8785).
+//!
+//! A stranger's bytes are checked here once, before any type is made of them: no duplicate member, no
+//! fraction, no integer of 2^53 or more, at most [`MAX_DEPTH`] levels.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// Deepest nesting of arrays and objects.
+pub const MAX_DEPTH: usize = 16;
+
+/// Largest integer magnitude that every JSON reader keeps exactly: 2^53 - 1.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// Why some JSON is not accepted. The text names the place, for our own trace only.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct JsonFlaw(serde_json::Error);
+
+/// Read a value of type `T` from strict JSON.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFlaw> {
+    check(bytes)?;
+    serde_json::from_slice(bytes).map_err(JsonFlaw)
+}
+
+/// Read a value of type `T` from strict JSON that says no more, and says it no other way, than `T` would write.
+pub fn parse_exact<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, JsonFlaw> {
+    exact(&parse(bytes)?)
+}
+
+/// As [`parse_exact`], from JSON that was read already.
+///
+/// An array in place of an object, a `null` or an empty list in place of nothing: readers differ about these.
+pub fn exact<T: DeserializeOwned + Serialize>(raw: &serde_json::Value) -> Result<T, JsonFlaw> {
+    let value = T::deserialize(raw).map_err(JsonFlaw)?;
+    if serde_json::to_value(&value).map_err(JsonFlaw)? == *raw {
+        Ok(value)
+    } else {
+        Err(JsonFlaw(serde::de::Error::custom("a value in a form we do not write")))
+    }
+}
+
+/// Write `value` in canonical form (RFC 8785). For values of ours only.
+pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(value).expect("our own types have string keys and finite numbers")
+}
+
+fn check(bytes: &[u8]) -> Result<(), JsonFlaw> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    Strict { levels_left: MAX_DEPTH }.deserialize(&mut reader).map_err(JsonFlaw)?;
+    reader.end().map_err(JsonFlaw)
+}
+
+#[derive(Clone, Copy)]
+struct Strict {
+    levels_left: usize,
+}
+
+impl Strict {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        let levels_left = self.levels_left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?;
+        Ok(Self { levels_left })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("strict JSON: no fractions, no duplicate members, integers below 2^53")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<(), E> {
+        if n > MAX_INTEGER { Err(E::custom("an integer of 2^53 or more")) } else { Ok(()) }
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<(), E> {
+        self.visit_u64(n.unsigned_abs())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        while seq.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        let mut names = HashSet::new();
+        while let Some(Name(name)) = map.next_key()? {
+            map.next_value_seed(inner)?;
+            if !names.insert(name) {
+                return Err(serde::de::Error::custom("a duplicate member"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Name(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn plain_json_is_read() {
+        let value: Value = parse(br#"{"a":[1,-2,"x",null,true]}"#).expect("strict enough");
+        assert_eq!(value["a"][1], -2);
+        assert!(parse::<Value>(b"9007199254740991").is_ok());
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_refused() {
+        let deep = format!("{}1{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+        for bad in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            "1.5",
+            "1.0",
+            "1e3",
+            "9007199254740992",
+            "-9007199254740992",
+            "\u{feff}1",
+            "1 2",
+            r#""\ud800""#,
+            "{a:1}",
+            "",
+            &deep,
+        ] {
+            assert!(parse::<Value>(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(parse::<Value>(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn an_exact_value_has_one_spelling() {
+        #[derive(Debug, Deserialize, Serialize)]
+        struct Two {
+            a: u32,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            b: Option<u32>,
+        }
+        for good in [r#"{"a":1}"#, r#"{ "b":2, "a":1 }"#] {
+            assert!(parse_exact::<Two>(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in ["[1,2]", r#"{"a":1,"b":null}"#, r#"{"a":1,"c":2}"#, r#"{"b":2}"#] {
+            assert!(parse_exact::<Two>(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn our_own_form_is_canonical() {
+        let value: Value = parse(br#"{ "b": 1, "a": "\u00e9" }"#).expect("strict enough");
+        assert_eq!(canonical(&value), r#"{"a":"é","b":1}"#.as_bytes());
+    }
+}

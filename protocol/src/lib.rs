@@ -1,0 +1,24 @@
+//! The language two States' nodes speak: pure values and pure functions.
+//!
+//! Nothing here reads a clock, a disk, the network, the environment or a source of randomness: time, keys
+//! and random bytes are arguments. `SPEC.md` beside this crate says the same in prose, byte by byte.
+
+pub mod audit;
+pub mod authority;
+pub mod desk;
+pub mod entry;
+pub mod envelope;
+pub mod exchange;
+pub mod fault;
+pub mod handling;
+pub mod json;
+pub mod jws;
+pub mod key_set;
+pub mod licence;
+pub mod mail;
+pub mod merkle;
+pub mod message;
+pub mod note;
+pub mod operator;
+pub mod sign;
+pub mod tile;

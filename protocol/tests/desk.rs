@@ -1,0 +1,198 @@
+//! What a stranger, an honest neighbour and a slow line may do to a desk, and what must not come of it.
+
+mod world;
+
+use liaison_protocol::authority::By;
+use liaison_protocol::desk::{Effect, Judgement, Shelf, Table};
+use liaison_protocol::entry::{Basis, Record};
+use liaison_protocol::envelope;
+use liaison_protocol::fault::Fault;
+use liaison_protocol::handling::{Coded, Handling, LegalBasis, Onward};
+use liaison_protocol::key_set::{KeyChain, KeyUse, Revocation};
+use liaison_protocol::licence::{Answer, Ground, LicenceRecord, LicenceStatus};
+use liaison_protocol::message::{Body, LicenceVerificationResponse, Outcome, Withdrawal};
+use liaison_protocol::operator::{Act, Order, Rules, State};
+use world::{CHILE, DAY, House, KENYA, PERU, START, follow, opener, presented, request};
+
+fn withdrawal() -> Body {
+    Body::Withdrawal(Withdrawal { reason: "No longer needed.".parse().expect("prose") })
+}
+
+fn answer(answer: Answer) -> Body {
+    Body::LicenceVerificationResponse(LicenceVerificationResponse { answer, note: None })
+}
+
+#[test]
+fn a_message_after_one_that_was_refused_unread_takes_effect_on_both_sides() {
+    let (mut peru, mut kenya) = (House::of(&PERU), House::of(&KENYA));
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    let id = first.id();
+    // Under a key that Kenya does not know: it is refused before anybody can tell where it belongs.
+    let unread = follow(&PERU, &KENYA, 2, id, [Some(id), None], withdrawal());
+    let unread = envelope::seal(unread, "msg-2", &PERU.secret("msg-2"));
+    let last = PERU.seal(follow(&PERU, &KENYA, 3, id, [Some(unread.id()), None], withdrawal()));
+    for message in [&first, &unread, &last] {
+        peru.send(message.token());
+    }
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    assert_eq!(kenya.deliver(&PERU.node(), last.token()), Err(Fault::WaitsForEarlier));
+    assert_eq!(kenya.deliver(&PERU.node(), unread.token()), Err(Fault::KeyUnknown));
+    assert_eq!(kenya.deliver(&PERU.node(), last.token()), Ok(Judgement::New));
+    peru.receipt(&KENYA.node(), unread.id(), Some(Fault::KeyUnknown));
+    let standing = |house: &House| house.desk.exchange(&house.shelf, &id).expect("held").standing();
+    assert_eq!(standing(&kenya).state, State::Withdrawn);
+    assert_eq!(standing(&kenya).state, standing(&peru).state);
+    assert_eq!(standing(&kenya).order, standing(&peru).order);
+}
+
+#[test]
+fn what_follows_an_opener_that_is_still_to_come_waits_for_it() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    let second = PERU.seal(follow(&PERU, &KENYA, 2, first.id(), [Some(first.id()), None], withdrawal()));
+    assert_eq!(kenya.deliver(&PERU.node(), second.token()), Err(Fault::WaitsForEarlier));
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    assert_eq!(kenya.deliver(&PERU.node(), second.token()), Ok(Judgement::New));
+
+    let mut kenya = House::of(&KENYA);
+    kenya.now = START.plus(60 * DAY);
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Err(Fault::Expired));
+    kenya.now = START.plus(DAY);
+    assert_eq!(kenya.deliver(&PERU.node(), second.token()), Err(Fault::UnknownExchange));
+}
+
+#[test]
+fn whoever_passes_on_another_states_message_does_not_use_up_its_id() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    assert_eq!(kenya.deliver(&CHILE.node(), first.token()), Err(Fault::IssuerMismatch));
+    let broken = format!("{}A", &first.token()[..first.token().len() - 1]);
+    assert_eq!(kenya.deliver(&CHILE.node(), &broken), Err(Fault::IssuerMismatch));
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+}
+
+#[test]
+fn an_answer_has_the_conditions_of_whoever_gives_it() {
+    let mut kenya = House::of(&KENYA);
+    let mut message = opener(&PERU, &KENYA, 1, request());
+    message.handling.confidential = false;
+    message.handling.restrictions.clear();
+    message.handling.onward = Coded::Known(Onward::ReleaseList);
+    let first = PERU.seal(message);
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    let outcome = Outcome::Answer(Answer::Valid { valid_until: None });
+    let act = Act::Answer { outcome, note: None };
+    let effects = kenya.order(Order::Act { exchange: first.id(), peer: PERU.node(), act });
+    let [Effect::Send(draft)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(draft.handling, Handling::for_licences(LegalBasis::Article10Para2a));
+}
+
+#[test]
+fn r_sov_no_rule_tells_news_where_an_officer_could_not_confirm() {
+    let record = |status| LicenceRecord { content: presented(), status };
+    for (said, told) in [
+        (Answer::CannotConfirm { ground: Coded::Known(Ground::OngoingInvestigation) }, 0),
+        (Answer::Valid { valid_until: None }, 1),
+    ] {
+        let mut kenya = House::of(&KENYA);
+        let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+        kenya.deliver(&PERU.node(), first.token()).expect("good");
+        let order = Order::Act {
+            exchange: first.id(),
+            peer: PERU.node(),
+            act: Act::Answer { outcome: Outcome::Answer(said.clone()), note: None },
+        };
+        let by = By::Officers { prepared: "officer-1".parse().expect("an officer"), approved: None };
+        let register = Some(Basis { status: LicenceStatus::Active, version: 1 });
+        kenya.record(
+            Record::Order { order, by, key: None, via: "officer".parse().expect("an officer"), register },
+            None,
+        );
+        let ours = KENYA.seal(follow(&KENYA, &PERU, 1, first.id(), [None, Some(first.id())], answer(said)));
+        kenya.send(ours.token());
+        let effects = kenya.record(
+            Record::Query {
+                exchange: first.id(),
+                rule: "tell-changes-to-those-who-asked".parse().expect("a line"),
+                found: Some(record(LicenceStatus::Revoked)),
+                on: liaison_protocol::authority::Timestamp(1_790_000_000).date(),
+            },
+            None,
+        );
+        assert_eq!(effects.len(), told);
+    }
+}
+
+#[test]
+fn r_sov_nothing_is_consulted_without_a_rule() {
+    let mut kenya = House::of(&KENYA);
+    let consults = |kenya: &mut House, n| {
+        let first = PERU.seal(opener(&PERU, &KENYA, n, request()));
+        let before = kenya.shelf.scan(Table::Exchange, &[], usize::MAX).len();
+        kenya.deliver(&PERU.node(), first.token()).expect("good");
+        assert_eq!(kenya.shelf.scan(Table::Exchange, &[], usize::MAX).len(), before + 1);
+        let exchange = kenya.desk.exchange(&kenya.shelf, &first.id()).expect("held");
+        kenya.desk.rule_for(&kenya.shelf, &exchange, kenya.now).is_ok()
+    };
+    assert!(!consults(&mut kenya, 1));
+    let rules = Rules { verifications: true, authenticity: false, attempts_per_licence: 3 };
+    kenya.order(Order::SetRules { node: PERU.node(), rules });
+    // The first request, made before there was a rule, counts: what is bounded is what the peer may try.
+    assert!(consults(&mut kenya, 2) && consults(&mut kenya, 3));
+    assert!(!consults(&mut kenya, 4), "R-10.5: beyond the attempts an officer decides");
+}
+
+#[test]
+fn a_revocation_is_never_taken_back() {
+    let first = PERU.signed();
+    let revoked = PERU.after(&first, |set| {
+        set.keys[0] = PERU.key("msg-2", KeyUse::Msg);
+        let reason = "stolen".parse().expect("a line");
+        set.revoked = vec![Revocation { kid: "msg-1".into(), untrusted_from: START, reason }];
+    });
+    let signers = ["root-1", "root-2", "msg-2", "log-1", "witness-1"];
+    let second = PERU.sign(revoked, &signers);
+    let third = PERU.sign(PERU.after(&second, |set| set.revoked.clear()), &signers);
+    let mut chain = KeyChain::start(first).expect("version 1");
+    chain.extend(second.json()).expect("the next");
+    assert!(chain.extend(third.json()).is_err(), "version 3 takes the revocation back");
+    let mut kenya = House::new(KENYA.node());
+    kenya.admit(&chain);
+    let message = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    assert_eq!(kenya.deliver(&PERU.node(), message.token()), Err(Fault::KeyNotValid));
+}
+
+#[test]
+fn a_node_that_lost_its_roots_starts_its_numbers_anew() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    let reason = "its roots are lost".parse().expect("a line");
+    kenya.order(Order::RemovePeer { node: PERU.node(), reason });
+    let mut set = PERU.first();
+    set.contact.emails = vec!["registro@armas.example.pe".parse().expect("a line")];
+    let anew = PERU.sign(set, &["root-2", "root-3", "msg-1", "log-1", "witness-1"]);
+    kenya.admit(&KeyChain::start(anew).expect("version 1"));
+    let mut message = opener(&PERU, &KENYA, 1, request());
+    message.iat = START.plus(2);
+    assert_eq!(kenya.deliver(&PERU.node(), PERU.seal(message).token()), Ok(Judgement::New));
+}
+
+#[test]
+fn what_is_believed_after_a_restart_is_what_was_believed_before() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    kenya.deliver(&PERU.node(), first.token()).expect("good");
+    let mut prev = first.id();
+    for n in 2..400 {
+        let next = PERU.seal(follow(&PERU, &KENYA, n, first.id(), [Some(prev), None], withdrawal()));
+        let judged = kenya.deliver(&PERU.node(), next.token());
+        assert_eq!(judged, if n <= 40 { Ok(Judgement::New) } else { Err(Fault::ExchangeFull) });
+        prev = next.id();
+        // Only the first hundred refusals of a day are recorded; the others come again.
+        kenya.now = START.plus(n * DAY / 20);
+    }
+    let exchange = kenya.desk.exchange(&kenya.shelf, &first.id());
+    let loaded = liaison_protocol::desk::load_exchange(&kenya.us, &kenya.shelf, &first.id());
+    assert_eq!(exchange, loaded);
+}
