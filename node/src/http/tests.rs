@@ -1,0 +1,807 @@
+//! A visitor who tries the door in every way, over real TLS, and a node that believes what it is told.
+
+use super::*;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+
+use liaison_protocol::operator::Act;
+use serde_json::json;
+
+/// A node that believes whatever it is told.
+#[derive(Default)]
+struct Bureau(Mutex<Books>);
+
+#[derive(Default)]
+struct Books {
+    peers: BTreeMap<String, PeerView>,
+    exchanges: Vec<ExchangeView>,
+    keys: BTreeMap<String, (Hash, usize)>,
+    key_sets: String,
+    licences: u64,
+    /// What was ordered, and by whom.
+    orders: Vec<String>,
+    asked: Option<Filter>,
+    asleep: bool,
+}
+
+impl Bureau {
+    fn answer<T: Send + 'static>(
+        &self,
+        take: impl FnOnce(&mut Books) -> Result<T, Mistake>,
+    ) -> Answer<'_, T> {
+        let mut books = self.0.lock().expect("not poisoned");
+        if books.asleep {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(std::future::ready(take(&mut books)))
+    }
+}
+
+impl Books {
+    fn node(&self) -> NodeView {
+        view(json!({
+            "node": KENYA, "state": "KEN", "authority": "Firearms Licensing Board",
+            "functions": ["ART13_CONTACT"], "fingerprint": "00aa 11bb", "key_set_version": 1,
+            "key_set_expires": 1_890_000_000, "key_sets": self.key_sets, "listening": [],
+            "log_size": self.orders.len(), "licences": self.licences, "version": "0.1.0",
+        }))
+    }
+
+    fn peer(&mut self, name: &str) -> Result<&mut PeerView, Mistake> {
+        self.peers.get_mut(name).ok_or_else(|| Mistake::Unknown(format!("no peer {name}")))
+    }
+
+    fn exchange(&mut self, id: &str) -> Result<&mut ExchangeView, Mistake> {
+        let mut found = self.exchanges.iter_mut().filter(|e| e.summary.id.to_string().starts_with(id));
+        found.next().ok_or_else(|| Mistake::Unknown(format!("no exchange {id}")))
+    }
+
+    fn order(&mut self, who: &OfficerId, what: impl Into<String>) {
+        self.orders.push(format!("{who}: {}", what.into()));
+    }
+}
+
+impl Operator for Bureau {
+    fn node(&self) -> Answer<'_, NodeView> {
+        self.answer(|books| Ok(books.node()))
+    }
+
+    fn install_key_set(&self, who: OfficerId, request: InstallRequest) -> Answer<'_, NodeView> {
+        self.answer(|books| {
+            books.order(&who, "install");
+            books.key_sets = request.key_set;
+            Ok(books.node())
+        })
+    }
+
+    fn peers(&self) -> Answer<'_, Vec<PeerView>> {
+        self.answer(|books| Ok(books.peers.values().cloned().collect()))
+    }
+
+    fn peer(&self, name: String) -> Answer<'_, PeerView> {
+        self.answer(move |books| books.peer(&name).cloned())
+    }
+
+    fn admit(&self, who: OfficerId, request: AdmitRequest) -> Answer<'_, PeerView> {
+        self.answer(|books| {
+            books.order(&who, "admit");
+            let peer: PeerView = view(json!({
+                "node": request.key_sets.split('\n').next(), "state": "PER", "authority": "SUCAMEC",
+                "functions": ["EXPORT_LICENSING"], "contact": {}, "fingerprint": request.fingerprint,
+                "key_set_version": 1, "key_set_expires": 1_890_000_000, "standing": "active",
+                "admitted": 1_790_000_000, "channel": request.channel, "rules": {}, "connected": false,
+                "undelivered": 0, "open_exchanges": 0,
+            }));
+            books.peers.insert(peer.node.to_string(), peer.clone());
+            Ok(peer)
+        })
+    }
+
+    fn remove(&self, who: OfficerId, name: String, request: RemoveRequest) -> Answer<'_, ()> {
+        self.answer(move |books| {
+            books.peer(&name)?;
+            books.order(&who, format!("remove, {}", request.reason));
+            books.peers.remove(&name);
+            Ok(())
+        })
+    }
+
+    fn set_rules(&self, who: OfficerId, name: String, rules: Rules) -> Answer<'_, PeerView> {
+        self.answer(move |books| {
+            books.order(&who, "rules");
+            let peer = books.peer(&name)?;
+            peer.rules = rules;
+            Ok(peer.clone())
+        })
+    }
+
+    fn exchanges(&self, filter: Filter) -> Answer<'_, ExchangePage> {
+        self.answer(move |books| {
+            let mut exchanges: Vec<_> = books.exchanges.iter().rev().map(|e| e.summary.clone()).collect();
+            exchanges.retain(|exchange| filter.after.is_none_or(|leaf| exchange.leaf < leaf));
+            let more = exchanges.len() > filter.limit;
+            exchanges.truncate(filter.limit);
+            let next = exchanges.last().filter(|_| more).map(|last| cursor(last.leaf));
+            books.asked = Some(filter);
+            Ok(ExchangePage { exchanges, next })
+        })
+    }
+
+    fn exchange(&self, id: String) -> Answer<'_, ExchangeView> {
+        self.answer(move |books| books.exchange(&id).cloned())
+    }
+
+    fn open(&self, who: OfficerId, key: IdempotencyKey, request: OpenRequest) -> Answer<'_, Opened> {
+        self.answer(move |books| {
+            let leaf = books.exchanges.len();
+            match books.keys.get(key.key.as_str()) {
+                Some((digest, _)) if *digest != key.digest => return Err(Mistake::KeyReused),
+                Some((_, at)) => return Ok(Opened { view: books.exchanges[*at].clone(), new: false }),
+                None => books.keys.insert(key.key.to_string(), (key.digest, leaf)),
+            };
+            books.order(request.officer.as_ref().unwrap_or(&who), "open");
+            let exchange: ExchangeView = view(json!({
+                "id": Hash::of(&leaf.to_be_bytes()), "kind": "licence-verification-request",
+                "peer": request.peer, "side": "requesting", "state": "requested",
+                "licence_no": request.opening.presented.licence_no, "for_officer": false,
+                "opened": 1_790_000_000, "updated": 1_790_000_000, "leaf": leaf,
+                "presented": request.opening.presented, "acts": ["withdraw"], "timeline": [],
+            }));
+            books.exchanges.push(exchange.clone());
+            Ok(Opened { view: exchange, new: true })
+        })
+    }
+
+    fn act(
+        &self,
+        who: OfficerId,
+        key: Option<IdempotencyKey>,
+        id: String,
+        request: ActRequest,
+    ) -> Answer<'_, ExchangeView> {
+        self.answer(move |books| {
+            if let Some(IdempotencyKey { key, digest }) = key
+                && books.keys.insert(key.to_string(), (digest, 0)).is_some_and(|(held, _)| held != digest)
+            {
+                return Err(Mistake::KeyReused);
+            }
+            let exchange = books.exchange(&id)?;
+            if !matches!(request.act, Act::Withdraw { .. }) {
+                return Err(Mistake::Forbidden("only the requested State answers".into()));
+            }
+            exchange.summary.state = State::Withdrawn;
+            let exchange = exchange.clone();
+            books.order(&who, "withdraw");
+            Ok(exchange)
+        })
+    }
+
+    fn import_licences(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, ImportView> {
+        self.answer(move |books| {
+            books.order(&who, "import");
+            books.licences = csv.iter().filter(|byte| **byte == b'\n').count() as u64;
+            Ok(ImportView { licences: books.licences, notices: 0 })
+        })
+    }
+
+    fn checkpoint(&self) -> Answer<'_, CheckpointView> {
+        self.answer(|_| Err(Mistake::NotReady("the key file is not readable".into())))
+    }
+
+    fn inclusion(&self, leaf: u64) -> Answer<'_, InclusionView> {
+        self.answer(move |_| Ok(InclusionView { entry: format!("entry {leaf}"), proof: String::new() }))
+    }
+
+    fn consistency(&self, from: u64, to: u64) -> Answer<'_, ConsistencyView> {
+        self.answer(move |_| Ok(ConsistencyView { from, to, proof: vec![Hash::ZERO] }))
+    }
+
+    fn ready(&self) -> ReadyView {
+        let ready = !self.0.lock().expect("not poisoned").asleep;
+        ReadyView { ready, why: (!ready).then(|| "asleep".into()) }
+    }
+}
+
+fn view<T: DeserializeOwned>(json: Value) -> T {
+    serde_json::from_value(json).expect("a view")
+}
+
+/// A door on a free port and somebody who knocks.
+struct Visitor {
+    address: SocketAddr,
+    tls: Arc<rustls::ClientConfig>,
+    bureau: Arc<Bureau>,
+    token: String,
+    used: Mutex<BTreeSet<String>>,
+}
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    fn has(&self, header: &str) -> bool {
+        self.head.lines().any(|line| line == header)
+    }
+
+    /// The detail of a problem, which is all that such a reply may be.
+    fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert!(self.has("content-type: application/problem+json"), "{}", self.head);
+        let problem: Problem = view(self.json());
+        assert_eq!((problem.kind.as_str(), problem.status), ("about:blank", status));
+        assert!(!problem.title.is_empty());
+        problem.detail
+    }
+}
+
+impl Visitor {
+    fn connect(&self) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+        let name = rustls::pki_types::ServerName::from(self.address.ip());
+        let client = rustls::ClientConnection::new(self.tls.clone(), name).expect("a client");
+        rustls::StreamOwned::new(client, TcpStream::connect(self.address).expect("listening"))
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut stream = self.connect();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() {
+            head += &format!("content-length: {}\r\n", body.len());
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).expect("taken");
+        stream.write_all(body).expect("taken");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        let status = head[9..12].parse().expect("a status");
+        assert!(head.contains("\r\ncache-control: no-store"), "{head}");
+        assert!(head.contains("\r\nx-content-type-options: nosniff"), "{head}");
+        Reply { status, head: head.into(), body: body.into() }
+    }
+
+    /// Ask as a holder of a token, and note which route it was.
+    fn ask(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.ask_with(method, path, &[], body)
+    }
+
+    fn ask_with(&self, method: &str, path: &str, more: &[(&str, &str)], body: Value) -> Reply {
+        let bearer = format!("Bearer {}", self.token);
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(more);
+        let bytes = match &body {
+            Value::Null => Vec::new(),
+            Value::String(list) => {
+                headers.push(("content-type", "text/csv; charset=utf-8"));
+                list.as_bytes().to_vec()
+            }
+            body => {
+                headers.push(("content-type", "application/json"));
+                body.to_string().into_bytes()
+            }
+        };
+        let plain = path.split('?').next().expect("a path");
+        self.used.lock().expect("not poisoned").insert(format!("{method} {plain}"));
+        self.send(method, path, &headers, &bytes)
+    }
+}
+
+fn token(holder: &str, random: u8) -> Token {
+    Token { holder: holder.parse().expect("an officer"), secret: make_token([random; 32]) }
+}
+
+fn settings(folder: &FilePath) -> Settings {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let (certificate, key) = make_certificate(Timestamp(now.as_secs())).expect("a certificate");
+    std::fs::write(folder.join("api.pem"), certificate).expect("written");
+    std::fs::write(folder.join("api.key"), key.as_bytes()).expect("written");
+    let only_us = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.join("api.key"), only_us).expect("the mode is set");
+    Settings {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        allow_remote: false,
+        certificate: folder.join("api.pem"),
+        key: folder.join("api.key"),
+        tokens: vec![token("okello", 7), token("customs-1", 8)],
+    }
+}
+
+fn rehearse_with(bounds: Bounds, play: impl FnOnce(&Visitor)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings(folder.path());
+    let root = CertificateDer::from_pem_file(&settings.certificate).expect("a certificate");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(root).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let bureau = Arc::new(Bureau::default());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(async { open_door(settings, bureau.clone(), bounds) }).expect("open");
+    play(&Visitor {
+        address: server.address(),
+        tls: Arc::new(tls),
+        bureau,
+        token: make_token([7; 32]).to_string(),
+        used: Mutex::default(),
+    });
+    runtime.block_on(server.shutdown());
+}
+
+fn rehearse(play: impl FnOnce(&Visitor)) {
+    rehearse_with(Bounds::default(), play);
+}
+
+const KENYA: &str = "firearms.example.ke/liaison";
+const PERU: &str = "armas.example.pe/liaison";
+const PERU_IN_A_PATH: &str = "/v1/peers/armas.example.pe%2Fliaison";
+
+fn opening() -> Value {
+    json!({"peer": PERU, "opening": {
+        "question": "verification",
+        "presented": {
+            "licence_no": "PE-2026-17", "issue_date": "2026-03-01", "final_recipient": "Wildlife Service",
+            "lines": [{"line": 1, "description": "Rifle", "quantity": 40, "unit": "pieces"}],
+        },
+    }})
+}
+
+fn admission() -> Value {
+    json!({"key_sets": PERU, "fingerprint": "00aa", "channel": "telephone"})
+}
+
+#[test]
+fn every_route_of_the_document_is_served_and_no_other() {
+    rehearse(|visitor| {
+        let health = visitor.ask("GET", "/v1/health", Value::Null);
+        assert_eq!((health.status, health.json()), (200, json!({"status": "up"})));
+        assert_eq!(visitor.ask("GET", "/v1/ready", Value::Null).json(), json!({"ready": true}));
+        let document = visitor.ask("GET", "/openapi.json", Value::Null);
+        assert_eq!(document.body, openapi());
+        assert!(document.has("content-type: application/json"));
+
+        assert_eq!(visitor.ask("GET", "/v1/node", Value::Null).json()["node"], KENYA);
+        let node = visitor.ask("POST", "/v1/node/key-sets", json!({"key_set": "a.b.c"}));
+        assert_eq!(node.json()["key_sets"], "a.b.c");
+
+        let peer = visitor.ask("POST", "/v1/peers", admission());
+        assert_eq!((peer.status, &peer.json()["node"]), (201, &json!(PERU)));
+        assert_eq!(visitor.ask("GET", "/v1/peers", Value::Null).json()[0]["node"], PERU);
+        assert_eq!(visitor.ask("GET", PERU_IN_A_PATH, Value::Null).json()["node"], PERU);
+        let rules = json!({"verifications": true});
+        let peer = visitor.ask("PUT", &format!("{PERU_IN_A_PATH}/rules"), rules);
+        assert_eq!(peer.json()["rules"]["verifications"], true);
+        let gone = visitor.ask("DELETE", PERU_IN_A_PATH, json!({"reason": "key lost"}));
+        assert_eq!((gone.status, gone.body.as_str()), (204, ""));
+        visitor.ask("GET", PERU_IN_A_PATH, Value::Null).problem(404);
+
+        let opened =
+            visitor.ask_with("POST", "/v1/exchanges", &[("idempotency-key", "KE/1")], opening()).json();
+        let id = opened["id"].as_str().expect("an id");
+        let page = visitor.ask("GET", "/v1/exchanges", Value::Null).json();
+        assert_eq!(page["exchanges"][0]["id"], id);
+        // A beginning of the id is the node's to resolve.
+        let one = visitor.ask("GET", &format!("/v1/exchanges/{}", &id[..6]), Value::Null);
+        assert_eq!(one.json()["id"], id);
+        let act = json!({"act": "withdraw", "reason": "found it"});
+        let done = visitor.ask("POST", &format!("/v1/exchanges/{id}/acts"), act);
+        assert_eq!(done.json()["state"], "withdrawn");
+
+        let import = visitor.ask("PUT", "/v1/licences", json!("number\nKE-1\n"));
+        assert_eq!(import.json(), json!({"licences": 2, "notices": 0}));
+
+        assert_eq!(
+            visitor.ask("GET", "/v1/log/checkpoint", Value::Null).problem(503),
+            "the key file is not readable"
+        );
+        let proof = visitor.ask("GET", "/v1/log/inclusion?leaf=12", Value::Null);
+        assert_eq!(proof.json()["entry"], "entry 12");
+        let proof = visitor.ask("GET", "/v1/log/consistency?from=3&to=12", Value::Null).json();
+        assert_eq!((&proof["from"], &proof["to"]), (&json!(3), &json!(12)));
+
+        let orders = &visitor.bureau.0.lock().expect("not poisoned").orders;
+        assert!(orders.iter().all(|order| order.starts_with("okello: ")), "{orders:?}");
+
+        let used = visitor.used.lock().expect("not poisoned");
+        let used: BTreeSet<String> = used
+            .iter()
+            .map(|route| route.replace("armas.example.pe%2Fliaison", "{peer}"))
+            .map(|route| route.replace(id, "{id}").replace(&id[..6], "{id}"))
+            .collect();
+        assert_eq!(used, documented());
+    });
+}
+
+fn documented() -> BTreeSet<String> {
+    let document: Value = serde_json::from_str(&openapi()).expect("a document");
+    let paths = document["paths"].as_object().expect("paths");
+    let methods = |item: &Value| item.as_object().expect("methods").keys().cloned().collect::<Vec<_>>();
+    paths
+        .iter()
+        .flat_map(|(path, item)| {
+            methods(item).into_iter().map(move |m| format!("{} {path}", m.to_uppercase()))
+        })
+        .collect()
+}
+
+#[test]
+fn nobody_comes_in_without_a_token() {
+    rehearse(|visitor| {
+        let right = format!("Bearer {}", visitor.token);
+        let stranger = format!("Bearer {}", *make_token([9; 32]));
+        let short = format!("Bearer {}", &visitor.token[..visitor.token.len() - 1]);
+        let other_scheme = format!("Basic {}", visitor.token);
+        for route in documented() {
+            let (method, path) = route.split_once(' ').expect("a route");
+            let open = ["/v1/health", "/v1/ready", "/openapi.json"].contains(&path);
+            for wrong in ["", "Bearer", "Bearer ", &stranger, &short, &other_scheme, &visitor.token] {
+                let reply = visitor.send(method, path, &[("authorization", wrong)], b"");
+                if open {
+                    assert_eq!(reply.status, 200);
+                } else {
+                    reply.problem(401);
+                    assert!(reply.has("www-authenticate: Bearer"), "{}", reply.head);
+                }
+            }
+            if !open {
+                visitor.send(method, path, &[], b"").problem(401);
+                assert_ne!(visitor.send(method, path, &[("authorization", &right)], b"").status, 401);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_holder_of_the_token_is_told_to_the_node() {
+    rehearse(|visitor| {
+        let token = make_token([8; 32]);
+        let headers = [("authorization", &*format!("bearer {}", *token)), ("content-type", "text/csv")];
+        assert_eq!(visitor.send("PUT", "/v1/licences", &headers, b"x\n").status, 200);
+        let mut request = opening();
+        request["officer"] = json!("wanjiru");
+        visitor.ask_with("POST", "/v1/exchanges", &[("idempotency-key", "1")], request);
+        let books = visitor.bureau.0.lock().expect("not poisoned");
+        assert_eq!(books.orders, ["customs-1: import", "wanjiru: open"]);
+    });
+}
+
+#[test]
+fn a_repeated_key_opens_nothing_new() {
+    rehearse(|visitor| {
+        let open =
+            |key: &str, body| visitor.ask_with("POST", "/v1/exchanges", &[("idempotency-key", key)], body);
+        let first = open("KE/2026/7", opening());
+        let id = first.json()["id"].as_str().expect("an id").to_owned();
+        assert_eq!(first.status, 201);
+        assert!(first.has(&format!("location: /v1/exchanges/{id}")));
+
+        let again = open("KE/2026/7", opening());
+        assert_eq!((again.status, again.json()), (200, first.json()));
+        assert!(again.has(&format!("location: /v1/exchanges/{id}")));
+
+        let mut other = opening();
+        other["opening"]["presented"]["licence_no"] = json!("PE-2026-18");
+        assert!(open("KE/2026/7", other.clone()).problem(422).contains("new key"));
+        assert_eq!(open("KE/2026/8", other).status, 201);
+
+        let missing = visitor.ask("POST", "/v1/exchanges", opening()).problem(400);
+        assert!(missing.contains("Idempotency-Key is missing"), "{missing}");
+        for bad in ["", "\u{e9}", &"x".repeat(201)] {
+            assert!(open(bad, opening()).problem(400).contains("the header Idempotency-Key: "), "{bad}");
+        }
+    });
+}
+
+#[test]
+fn a_key_for_an_act_holds_for_one_exchange() {
+    rehearse(|visitor| {
+        let ids: Vec<String> = ["1", "2"]
+            .map(|key| visitor.ask_with("POST", "/v1/exchanges", &[("idempotency-key", key)], opening()))
+            .map(|opened| opened.json()["id"].as_str().expect("an id").to_owned())
+            .into();
+        let act = json!({"act": "withdraw", "reason": "found it"});
+        let withdraw = |id: &str| {
+            let path = format!("/v1/exchanges/{id}/acts");
+            visitor.ask_with("POST", &path, &[("idempotency-key", "act")], act.clone())
+        };
+        assert_eq!([withdraw(&ids[0]).status, withdraw(&ids[0]).status], [200, 200]);
+        withdraw(&ids[1]).problem(422);
+        let act = json!({"act": "acknowledge", "unit": "Registry"});
+        let path = format!("/v1/exchanges/{}/acts", ids[1]);
+        assert_eq!(visitor.ask("POST", &path, act).problem(409), "only the requested State answers");
+    });
+}
+
+#[test]
+fn a_body_has_a_limit() {
+    rehearse(|visitor| {
+        let mut large = admission();
+        large["key_sets"] = json!(format!("{PERU}\n{}", "x".repeat(SMALL)));
+        assert_eq!(visitor.ask("POST", "/v1/peers", large).status, 201);
+        let bearer = format!("Bearer {}", visitor.token);
+        for (method, path, media, limit) in [
+            ("POST", "/v1/exchanges", "application/json", SMALL),
+            ("POST", "/v1/peers", "application/json", LARGE),
+            ("PUT", "/v1/licences", "text/csv", HUGE),
+        ] {
+            let headers = [("authorization", bearer.as_str()), ("content-type", media)];
+            let detail = visitor.send(method, path, &headers, &vec![b' '; limit + 1]).problem(413);
+            assert!(detail.contains(&limit.to_string()), "{detail}");
+        }
+        let headers = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
+        assert_eq!(visitor.send("PUT", "/v1/licences", &headers, &vec![b'\n'; HUGE]).status, 200);
+    });
+}
+
+#[test]
+fn a_body_of_another_media_type_is_refused() {
+    rehearse(|visitor| {
+        let as_csv = visitor.ask("POST", "/v1/exchanges", json!("a,b")).problem(415);
+        assert!(as_csv.contains("Content-Type: application/json"), "{as_csv}");
+        let as_json = visitor.ask("PUT", "/v1/licences", json!({})).problem(415);
+        assert!(as_json.contains("Content-Type: text/csv"), "{as_json}");
+        let bearer = format!("Bearer {}", visitor.token);
+        visitor.send("POST", "/v1/peers", &[("authorization", &bearer)], b"{}").problem(415);
+    });
+}
+
+#[test]
+fn a_bad_body_is_told_where_it_is_bad() {
+    rehearse(|visitor| {
+        let bearer = format!("Bearer {}", visitor.token);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", "1"),
+        ];
+        let good = opening().to_string();
+        let of = |from: &str, to: &str| good.replacen(from, to, 1);
+        for (body, hints) in [
+            ("{\n  \"peer\": \"KEN\",,\n}".to_owned(), ["line 2", "column 17"]),
+            (of("\"peer\"", "\"pear\""), ["unknown field `pear`, expected one of `peer`", "line 1 column"]),
+            (of("2026-03-01", "2026-13-01"), ["opening.presented.issue_date: ", "line 1 column"]),
+            (of("PE-2026-17", ""), ["opening.presented.licence_no: licence number: 1 to 64", "line 1"]),
+            (
+                of("\"verification\"", "\"verify\""),
+                ["opening.question: unknown variant `verify`", "`verification`"],
+            ),
+            (of(":40", ":\"40\""), ["opening.presented.lines[0].quantity: ", "expected u64"]),
+            // What a peer may add, an officer may have mistyped.
+            (of("issue_date", "isue_date"), ["unknown field `opening.presented.isue_date`", "refused"]),
+            (of("\"unit\"", "\"x\":1,\"unit\""), ["unknown field `opening.presented.lines.0.x`", "refused"]),
+            (of("{", "{\"peer\":\"x\","), ["duplicate member", "line 1 column"]),
+            (of("\"peer\":\"armas.example.pe/liaison\"", "\"officer\":null"), ["missing field `peer`", ""]),
+            (String::new(), ["EOF", "line 1 column 0"]),
+        ] {
+            let detail = visitor.send("POST", "/v1/exchanges", &headers, body.as_bytes()).problem(400);
+            for hint in hints {
+                assert!(detail.contains(hint), "{body}\n{detail}");
+            }
+        }
+        for (body, hint) in [
+            (json!({"act": "withdraw", "reason": "x", "oficer": "a"}), "unknown field `oficer`"),
+            (json!({"act": "shrug"}), "unknown variant `shrug`, expected one of `acknowledge`"),
+            (json!({"reason": "x"}), "missing field `act`"),
+        ] {
+            let detail = visitor.ask("POST", "/v1/exchanges/abcdef/acts", body).problem(400);
+            assert!(detail.contains(hint), "{detail}");
+        }
+        // What stands for nothing may be said.
+        let body = of("\"lines\":[", "\"version\":null,\"lines\":[");
+        assert_eq!(visitor.send("POST", "/v1/exchanges", &headers, body.as_bytes()).status, 201);
+    });
+}
+
+#[test]
+fn a_query_is_read_into_a_filter_or_refused() {
+    rehearse(|visitor| {
+        let all = "peer=armas.example.pe%2Fliaison&state=answered&side=requested&kind=authenticity-check\
+                   &licence_no=KE%20IMP%2F7&for_officer=true&limit=200&after=AAAAAAAAAAw";
+        assert_eq!(visitor.ask("GET", &format!("/v1/exchanges?{all}"), Value::Null).status, 200);
+        let asked = visitor.bureau.0.lock().expect("not poisoned").asked.take();
+        let expected = Filter {
+            peer: Some(PERU.into()),
+            state: Some(State::Answered),
+            side: Some(Side::Requested),
+            kind: Some(Kind::AuthenticityCheck),
+            licence_no: Some("KE IMP/7".into()),
+            for_officer: Some(true),
+            limit: 200,
+            after: Some(12),
+        };
+        assert_eq!(asked, Some(expected));
+        for (query, hint) in [
+            ("exchanges?licence=x", "unknown field `licence`, expected one of `peer`, `state`, `side`"),
+            ("exchanges?limit=0", "limit: from 1 to 200"),
+            ("exchanges?limit=201", "limit: from 1 to 200"),
+            ("exchanges?limit=many", "limit: invalid digit"),
+            ("exchanges?state=lost", "state: unknown variant `lost`"),
+            ("exchanges?kind=withdrawal", "kind: an exchange is"),
+            ("exchanges?after=12", "after: not the `next`"),
+            ("exchanges?for_officer=1", "for_officer: "),
+            ("exchanges?peer=a&peer=b", "duplicate field `peer`"),
+            ("log/inclusion", "missing field `leaf`"),
+            ("log/inclusion?leaf=-1", "leaf: invalid digit"),
+            ("log/consistency?from=1&to=2&x=3", "unknown field `x`, expected `from` or `to`"),
+        ] {
+            let detail = visitor.ask("GET", &format!("/v1/{query}"), Value::Null).problem(400);
+            assert!(detail.contains(hint), "{query}\n{detail}");
+        }
+    });
+}
+
+#[test]
+fn pages_follow_each_other_to_the_end() {
+    rehearse(|visitor| {
+        for key in ["1", "2", "3", "4", "5"] {
+            visitor.ask_with("POST", "/v1/exchanges", &[("idempotency-key", key)], opening());
+        }
+        let mut path = "/v1/exchanges?limit=2".to_owned();
+        let mut leaves = Vec::new();
+        loop {
+            let page: ExchangePage = view(visitor.ask("GET", &path, Value::Null).json());
+            leaves.extend(page.exchanges.iter().map(|exchange| exchange.leaf));
+            let Some(next) = page.next else { break };
+            path = format!("/v1/exchanges?limit=2&after={next}");
+        }
+        assert_eq!(leaves, [4, 3, 2, 1, 0]);
+    });
+}
+
+#[test]
+fn what_is_not_there_is_a_problem_too() {
+    rehearse(|visitor| {
+        let raw = format!("/v1/peers/{PERU}");
+        assert!(visitor.ask("GET", &raw, Value::Null).problem(404).contains("%2F"));
+        for path in ["/", "/v1", "/v1/node/", "/v2/node", "/v1/exchanges/"] {
+            visitor.send("GET", path, &[], b"").problem(404);
+        }
+        let patched = visitor.ask("PATCH", "/v1/peers", Value::Null);
+        assert!(patched.problem(405).contains("PATCH"));
+        assert!(patched.has("allow: GET,HEAD,POST"), "{}", patched.head);
+        visitor.ask("POST", "/v1/health", Value::Null).problem(405);
+        assert!(visitor.ask("GET", "/v1/peers/%ff", Value::Null).problem(400).contains("UTF-8"));
+    });
+}
+
+#[test]
+fn a_node_that_does_not_answer_keeps_nobody_waiting_for_ever() {
+    let bounds = Bounds { at_once: 1, request: Duration::from_millis(400), import: Duration::from_millis(1) };
+    rehearse_with(bounds, |visitor| {
+        visitor.bureau.0.lock().expect("not poisoned").asleep = true;
+        let ready = visitor.ask("GET", "/v1/ready", Value::Null);
+        assert_eq!((ready.status, ready.json()), (503, json!({"ready": false, "why": "asleep"})));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| visitor.ask("GET", "/v1/node", Value::Null));
+            std::thread::sleep(Duration::from_millis(150));
+            let second = visitor.ask("GET", "/v1/node", Value::Null);
+            assert!(second.has("retry-after: 2"));
+            assert!(second.problem(503).contains("too many requests"));
+            // Whoever only wants to know whether the node is up needs no place.
+            assert_eq!(visitor.ask("GET", "/v1/health", Value::Null).status, 200);
+            assert!(first.join().expect("answered").problem(503).contains("no answer in time"));
+        });
+        assert!(visitor.ask("PUT", "/v1/licences", json!("x")).problem(503).contains("no answer in time"));
+    });
+}
+
+#[test]
+fn a_request_that_is_never_finished_ends() {
+    let bounds = Bounds { request: Duration::from_millis(200), ..Bounds::default() };
+    rehearse_with(bounds, |visitor| {
+        let mut stream = visitor.connect();
+        stream.write_all(b"GET /v1/node HTTP/1.1\r\nhost: ").expect("taken");
+        let mut answer = Vec::new();
+        // However it ends: without an answer, and soon.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 200"));
+
+        let mut stream = visitor.connect();
+        let head = format!(
+            "POST /v1/peers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
+            visitor.token
+        );
+        stream.write_all(head.as_bytes()).expect("taken");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 503"), "{}", String::from_utf8_lossy(&answer));
+    });
+}
+
+#[test]
+fn the_door_opens_on_loopback_only_and_with_good_tokens_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let refused = |spoil: fn(&mut Settings)| {
+        let mut settings = settings(folder.path());
+        spoil(&mut settings);
+        match runtime.block_on(start(settings, Arc::new(Bureau::default()))) {
+            Ok(_) => panic!("the door is open"),
+            Err(error) => error.to_string(),
+        }
+    };
+    for (spoil, hint) in [
+        ((|s| s.listen = ([0, 0, 0, 0], 0).into()) as fn(&mut Settings), "loopback address"),
+        (|s| s.listen = "[::]:0".parse().expect("an address"), "loopback address"),
+        (|s| s.certificate = "/nowhere/api.pem".into(), "/nowhere/api.pem"),
+        (|s| s.key = s.certificate.clone(), "api.pem"),
+        (|s| s.certificate = s.key.clone(), "api.key"),
+        (|s| s.tokens.push(token("wanjiru", 7)), "wanjiru belongs to another holder too"),
+        (|s| *s.tokens[0].secret = "secret".into(), "okello is not one of ours"),
+    ] {
+        let text = refused(spoil);
+        assert!(text.contains(hint), "{text}");
+        assert!(!text.contains("secret") && !text.contains("lsn_"), "{text}");
+    }
+    let mut remote = settings(folder.path());
+    remote.listen = ([0, 0, 0, 0], 0).into();
+    remote.allow_remote = true;
+    let server = runtime.block_on(start(remote, Arc::new(Bureau::default()))).expect("allowed");
+    runtime.block_on(server.shutdown());
+}
+
+#[test]
+fn a_token_is_known_by_its_prefix() {
+    let token = make_token([0xff; 32]);
+    assert_eq!(*token, format!("lsn_{}8", "_".repeat(42)));
+}
+
+#[test]
+fn the_document_is_complete() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match value.as_str().filter(|_| name == "$ref") {
+                        Some(target) => found.push(target.trim_start_matches('#').to_owned()),
+                        None => references(value, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document: Value = serde_json::from_str(&openapi()).expect("a document");
+    for route in documented().iter().filter(|route| !route.starts_with("GET ")) {
+        let (method, path) = route.split_once(' ').expect("a route");
+        let operation = &document["paths"][path][method.to_lowercase()];
+        assert!(operation["requestBody"].is_object(), "{route}");
+    }
+    assert!(document["components"]["schemas"]["Coded_Purpose"]["anyOf"].is_array());
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 50);
+    for target in found {
+        assert!(document.pointer(&target).is_some(), "{target}");
+    }
+}
+
+#[test]
+fn the_openapi_document_is_the_one_checked_in() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(path, openapi()).expect("written");
+    }
+    let held = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        held == openapi(),
+        "node/openapi.json is not what the code says; if the change is meant, run \
+         `UPDATE_OPENAPI=1 cargo test -p liaison-node openapi` and review the difference"
+    );
+}

@@ -1,0 +1,231 @@
+//! A State's node from nothing: keys, key set, log, certificate, tokens, configuration. And its next key set.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
+use liaison_protocol::key_set::{
+    Contact, Fingerprint, KeyChain, KeySet, KeySetFlaw, KeyUse, LogName, MAX_LIFE, SignedKeySet,
+    TransportIdentity,
+};
+
+use crate::config::{Config, ConfigError};
+use crate::disk::Folder;
+use crate::http;
+use crate::keys::{KeyError, Keys, Named, random};
+use crate::log::Place;
+use crate::node::{Node, NodeError};
+use crate::peers;
+
+/// Name of the configuration file in a node's folder.
+pub const CONFIG: &str = "liaison.toml";
+/// Name of our key set file, in the data folder and in the log's.
+pub const KEY_SETS: &str = "key-sets";
+
+/// What a new node is made from.
+#[derive(Clone, Debug)]
+pub struct Birth {
+    /// Its folder: must be empty or absent.
+    pub folder: PathBuf,
+    /// Folder for the root keys; kept apart.
+    pub roots: PathBuf,
+    /// Its name.
+    pub node: NodeId,
+    /// The State.
+    pub state: StateCode,
+    /// The authority's official name.
+    pub authority: Line,
+    /// What the authority may do.
+    pub functions: Vec<Function>,
+    /// Where it listens for peers.
+    pub listen: Vec<String>,
+    /// Where peers reach it; may be empty for a node that only dials.
+    pub addrs: Vec<String>,
+    /// Where it listens for operators.
+    pub api: SocketAddr,
+}
+
+/// Why a node or a key set was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// An address is not one.
+    #[error("{0}")]
+    Address(String),
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something is there already.
+    #[error("{0} is not empty: nothing is ever overwritten. Choose another folder")]
+    Exists(PathBuf),
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The certificate of the API.
+    #[error(transparent)]
+    Http(#[from] http::HttpError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key set.
+    #[error(transparent)]
+    KeySet(#[from] KeySetFlaw),
+    /// The log.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The State's code is not in the code list.
+    #[error("{0} is not a State's code of ISO 3166-1 alpha-3 (nor EUE): see https://www.iso.org/obp")]
+    NoSuchState(StateCode),
+}
+
+/// Make a node. Returns its root fingerprint.
+pub fn make(birth: &Birth, now: Timestamp) -> Result<Fingerprint, InitError> {
+    if birth.state.as_str() != "EUE" && rust_iso3166::from_alpha3(birth.state.as_str()).is_none() {
+        return Err(InitError::NoSuchState(birth.state.clone()));
+    }
+    for address in birth.listen.iter().chain(&birth.addrs) {
+        peers::check_address(address).map_err(|why| InitError::Address(why.to_string()))?;
+    }
+    for folder in [&birth.folder, &birth.roots] {
+        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(InitError::Exists(folder.clone()));
+        }
+    }
+    let config = Config::new(birth.node.clone(), birth.state.clone(), birth.listen.clone(), birth.api);
+    let at = |path: &str| birth.folder.join(path);
+
+    let root = Named::make(&birth.roots, "root-1")?;
+    let keys = Keys::make(&at("keys"))?;
+    let signed = first_key_set(birth, &root, &keys, now)?;
+    let chain = format!("{}\n", signed.json());
+
+    let disk = Folder::new(at("data"));
+    let place = place_of(&birth.node, 1, &keys);
+    let mut spiller = Node::create(disk, place, signed.json(), &keys, now, &mut random)?;
+    spiller.step().map_err(NodeError::from)?;
+
+    let (certificate, key) = http::make_certificate(now)?;
+    secret_file(&at("api/certificate.key"), key.as_bytes())?;
+    secret_file(&at("api/certificate.pem"), certificate.as_bytes())?;
+    make_token(&at("api/tokens"), &"officer".parse().expect("an officer id"))?;
+    for folder in ["data", "data/log1"] {
+        secret_file(&at(folder).join(KEY_SETS), chain.as_bytes())?;
+    }
+    let client = format!(
+        "# How the command `liaison` reaches this node. Paths are relative to this file.\nurl = \"https://{}\"\nca = \"../api/certificate.pem\"\ntoken = \"../api/tokens/officer.token\"\n",
+        birth.api
+    );
+    secret_file(&at("operator/client.toml"), client.as_bytes())?;
+    // Last, for without it there is no node.
+    secret_file(&at(CONFIG), config.write().as_bytes())?;
+    Ok(signed.fingerprint())
+}
+
+fn first_key_set(
+    birth: &Birth,
+    root: &Named,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<SignedKeySet, KeySetFlaw> {
+    let expires = now.plus(MAX_LIFE);
+    let message = keys.messages.first().expect("a new node has one");
+    let set = KeySet {
+        v: 1,
+        node: birth.node.clone(),
+        state: birth.state.clone(),
+        authority: birth.authority.clone(),
+        functions: birth.functions.clone(),
+        version: 1,
+        prev: None,
+        issued: now,
+        expires,
+        roots: vec![root.root()],
+        threshold: 1,
+        keys: vec![
+            message.listed(KeyUse::Msg, now, expires),
+            keys.log.listed(KeyUse::Log, now, expires),
+            keys.witness.listed(KeyUse::Witness, now, expires),
+        ],
+        peers: vec![TransportIdentity {
+            peer_id: peers::peer_id_of(&keys.transport.key.seed()),
+            nbf: now,
+            naf: expires,
+        }],
+        addrs: birth.addrs.clone(),
+        logs: vec![LogName { n: 1, kid: keys.log.kid.clone() }],
+        revoked: Vec::new(),
+        contact: Contact::default(),
+    };
+    SignedKeySet::sign(set, &signers(root, keys))
+}
+
+fn signers<'a>(root: &'a Named, keys: &'a Keys) -> Vec<(&'a str, &'a liaison_protocol::sign::SecretKey)> {
+    [root, &keys.log, &keys.witness]
+        .into_iter()
+        .chain(&keys.messages)
+        .map(|named| (named.kid.as_str(), &named.key))
+        .collect()
+}
+
+/// The log of a node: where it is, and under which key.
+pub fn place_of(node: &NodeId, log: u32, keys: &Keys) -> Place {
+    Place { origin: node.log_origin(log), folder: format!("log{log}"), key: keys.log.key.public() }
+}
+
+/// Make the next version of a node's key set: renewed for 13 months, with other addresses if given. Returns the signed
+/// version, to be put in force through the node.
+pub fn renew(
+    config: &Config,
+    roots: &Path,
+    addrs: Option<Vec<String>>,
+    now: Timestamp,
+) -> Result<SignedKeySet, InitError> {
+    let path = config.data.join(KEY_SETS);
+    let text = fs::read_to_string(&path).map_err(|source| InitError::Io { path, source })?;
+    let chain = KeyChain::parse(&text)?;
+    let keys = Keys::read(&config.keys)?;
+    let root = Named::read(&roots.join("root-1.key"))?;
+    for address in addrs.iter().flatten() {
+        peers::check_address(address).map_err(|why| InitError::Address(why.to_string()))?;
+    }
+    let expires = now.plus(MAX_LIFE);
+    let mut set = chain.current().clone();
+    set.version += 1;
+    set.prev = Some(chain.newest().digest());
+    (set.issued, set.expires) = (now, expires);
+    set.addrs = addrs.unwrap_or(set.addrs);
+    for key in &mut set.keys {
+        key.naf = expires;
+    }
+    for identity in &mut set.peers {
+        identity.naf = expires;
+    }
+    let signed = SignedKeySet::sign(set, &signers(&root, &keys))?;
+    Ok(SignedKeySet::next(signed.json(), chain.newest())?)
+}
+
+/// Make a bearer token for `holder`. It is in force from the node's next start.
+pub fn make_token(folder: &Path, holder: &OfficerId) -> Result<PathBuf, InitError> {
+    let mut bytes = [0; 32];
+    random(&mut bytes);
+    let path = folder.join(format!("{holder}.token"));
+    secret_file(&path, http::make_token(bytes).as_bytes())?;
+    Ok(path)
+}
+
+/// Write a new file that only its owner may read.
+fn secret_file(path: &Path, content: &[u8]) -> Result<(), InitError> {
+    let at = |source| InitError::Io { path: path.into(), source };
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at)?;
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(at)
+}

@@ -1,0 +1,192 @@
+//! Our keys: made once, kept in files that only the node's user may read, used through [`Keys`].
+//!
+//! Root keys are apart: they sign key sets and nothing else, and belong off this machine. A key file is JSON with a
+//! format version; its mode is 0600, and one that others may read is refused.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use liaison_protocol::authority::Timestamp;
+use liaison_protocol::jws;
+use liaison_protocol::key_set::{Key, KeyChain, KeyUse, Root};
+use liaison_protocol::note;
+use liaison_protocol::sign::{KEY_LEN, SecretKey};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+/// What goes wrong with keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A key file exists where one was to be made.
+    #[error("{0} exists already: keys are never overwritten")]
+    Exists(PathBuf),
+    /// The file is not a key file of ours.
+    #[error("{path}: {why}")]
+    Form {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error("{0}: others may read this key file; run: chmod 600 {0}")]
+    Open(PathBuf),
+}
+
+/// A key file.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    format: u32,
+    kid: String,
+    seed: String,
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        self.seed.zeroize();
+    }
+}
+
+/// A secret key with its name.
+#[derive(Debug)]
+pub struct Named {
+    /// Its name in the key set.
+    pub kid: String,
+    /// The key.
+    pub key: SecretKey,
+}
+
+impl Named {
+    /// Make a key called `kid` and its file in `folder`.
+    pub fn make(folder: &Path, kid: &str) -> Result<Self, KeyError> {
+        let mut seed = Zeroizing::new([0; KEY_LEN]);
+        random(seed.as_mut());
+        let path = folder.join(format!("{kid}.key"));
+        let at = |source| KeyError::Io { path: path.clone(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at)?;
+        let file = KeyFile { format: 1, kid: kid.into(), seed: jws::encode(seed.as_ref()) };
+        let text = Zeroizing::new(serde_json::to_vec(&file).expect("strings"));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut out) => out
+                .write_all(&text)
+                .and_then(|()| out.sync_all())
+                // The file's name must survive, too: its fingerprint is about to be read out.
+                .and_then(|()| fs::File::open(folder)?.sync_all())
+                .map_err(at)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(KeyError::Exists(path)),
+            Err(error) => return Err(at(error)),
+        }
+        Ok(Self { kid: kid.into(), key: SecretKey::from_seed(&seed) })
+    }
+
+    /// Read a key file.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let at = |source| KeyError::Io { path: path.into(), source };
+        let form = |why: String| KeyError::Form { path: path.into(), why };
+        if fs::metadata(path).map_err(at)?.mode() & 0o077 != 0 {
+            return Err(KeyError::Open(path.into()));
+        }
+        let text = Zeroizing::new(fs::read(path).map_err(at)?);
+        let file: KeyFile = serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
+        if file.format != 1 {
+            return Err(form(format!("format {} is newer than this program: upgrade it", file.format)));
+        }
+        let bytes = Zeroizing::new(jws::decode(&file.seed).unwrap_or_default());
+        let seed: &[u8; KEY_LEN] =
+            bytes.as_slice().try_into().map_err(|_| form("the seed is not 32 bytes of base64url".into()))?;
+        Ok(Self { kid: file.kid.clone(), key: SecretKey::from_seed(seed) })
+    }
+
+    /// The key as a key set lists it.
+    pub fn listed(&self, usage: KeyUse, nbf: Timestamp, naf: Timestamp) -> Key {
+        Key {
+            kid: self.kid.clone(),
+            usage,
+            alg: jws::ALGORITHM.into(),
+            public: self.key.public(),
+            nbf,
+            naf,
+            functions: Vec::new(),
+        }
+    }
+
+    /// The key as a root.
+    pub fn root(&self) -> Root {
+        Root { kid: self.kid.clone(), public: self.key.public() }
+    }
+}
+
+/// The keys a running node signs with. Root keys are not among them.
+#[derive(Debug)]
+pub struct Keys {
+    /// Message keys.
+    pub messages: Vec<Named>,
+    /// Signs checkpoints.
+    pub log: Named,
+    /// Cosigns others' heads.
+    pub witness: Named,
+    /// Proves the transport identity.
+    pub transport: Named,
+}
+
+impl Keys {
+    /// Make the keys of a new node.
+    pub fn make(folder: &Path) -> Result<Self, KeyError> {
+        Ok(Self {
+            messages: vec![Named::make(folder, "msg-1")?],
+            log: Named::make(folder, "log-1")?,
+            witness: Named::make(folder, "witness-1")?,
+            transport: Named::make(folder, "transport-1")?,
+        })
+    }
+
+    /// Read the keys of a node.
+    pub fn read(folder: &Path) -> Result<Self, KeyError> {
+        let at = |source| KeyError::Io { path: folder.into(), source };
+        let mut messages = Vec::new();
+        for entry in fs::read_dir(folder).map_err(at)? {
+            let path = entry.map_err(at)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("msg-") && name.ends_with(".key") {
+                messages.push(Named::read(&path)?);
+            }
+        }
+        messages.sort_by(|a, b| a.kid.cmp(&b.kid));
+        Ok(Self {
+            messages,
+            log: Named::read(&folder.join("log-1.key"))?,
+            witness: Named::read(&folder.join("witness-1.key"))?,
+            transport: Named::read(&folder.join("transport-1.key"))?,
+        })
+    }
+
+    /// The newest message key that our key set lists and that is good at `now`.
+    pub fn message_key(&self, own: &KeyChain, now: Timestamp) -> Option<&Named> {
+        let set = own.current();
+        self.messages.iter().rev().find(|named| {
+            set.message_key(&named.kid)
+                .is_some_and(|key| key.public == named.key.public() && own.is_good_at(key, now))
+        })
+    }
+
+    /// The verifier key of our log, for outsiders (C2SP signed-note).
+    pub fn log_verifier(&self, origin: &str) -> String {
+        note::verifier_key(origin, note::KeyType::Log, &self.log.key.public())
+    }
+}
+
+/// Fill `bytes` from the operating system's source of randomness.
+pub fn random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system has randomness");
+}

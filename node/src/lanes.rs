@@ -1,0 +1,189 @@
+//! The way out to each peer: one `Mail` in flight, and when to try again.
+//!
+//! A lane holds only what may be forgotten: what is owed is the desk's outbox, a function of the log. After a
+//! restart everything without a receipt is due at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use liaison_protocol::desk::Peer;
+use liaison_protocol::key_set::KeyChain;
+use liaison_protocol::mail::{Deferred, MAX_MESSAGES};
+use liaison_protocol::merkle::LeafIndex;
+use liaison_protocol::note::SignedCheckpoint;
+
+/// First wait after a failure, in milliseconds; doubled each time.
+const FIRST_WAIT: u64 = 500;
+/// Longest wait after failures, in milliseconds.
+const LONGEST_WAIT: u64 = 60_000;
+/// First wait for a receipt of a message that arrived, in milliseconds; doubled each time.
+const FIRST_REPEAT: u64 = 10_000;
+/// Longest wait for such a receipt, in milliseconds.
+const LONGEST_REPEAT: u64 = 600_000;
+/// Receipts kept waiting; beyond these the peer repeats its message and gets them then.
+const MOST_RECEIPTS: usize = 65_536;
+
+/// What one `Mail` took along.
+#[derive(Debug)]
+pub struct InFlight {
+    /// The head it offered.
+    pub head: SignedCheckpoint,
+    /// Messages of ours, by their places.
+    pub messages: Vec<LeafIndex>,
+    /// Receipts, by the places of our entries.
+    pub receipts: Vec<LeafIndex>,
+    /// Version of the peer's key set that we said we hold.
+    pub holds: u64,
+    /// Version of our key set when it went out: the peer has it, or got it in this `Mail`.
+    pub key_set: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    next: u64,
+    count: u32,
+}
+
+/// The way out to one peer.
+#[derive(Debug, Default)]
+pub struct Lane {
+    in_flight: Option<InFlight>,
+    /// Size of our log that the peer last cosigned, as far as we know.
+    pub cosigned: u64,
+    /// Version of our key set that the peer said it holds; 0 before we heard from it.
+    pub holds_ours: u64,
+    /// Version of its key set that we told it we hold.
+    pub told_holds: u64,
+    /// Version of our key set that went out last and was taken.
+    pub sent_key_sets: u64,
+    /// Messages of the peer's that cannot be taken yet.
+    pub deferred: Vec<Deferred>,
+    /// Whether a connection is open.
+    pub connected: bool,
+    /// Why the last attempt failed.
+    pub trouble: Option<String>,
+    receipts: BTreeSet<LeafIndex>,
+    tries: BTreeMap<LeafIndex, Try>,
+    wait_until: u64,
+    failures: u32,
+    started_over: bool,
+}
+
+impl Lane {
+    /// A proof of ours that the peer is to get.
+    pub fn owe_receipt(&mut self, leaf: LeafIndex) {
+        if self.receipts.len() < MOST_RECEIPTS {
+            self.receipts.insert(leaf);
+        }
+    }
+
+    /// Whether a `Mail` is in flight.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// What is due at `now` (in milliseconds of a clock that only goes forward), if a `Mail` may go out.
+    pub fn due(&self, peer: &Peer, now: u64) -> Option<(Vec<LeafIndex>, Vec<LeafIndex>)> {
+        if self.in_flight.is_some() || now < self.wait_until {
+            return None;
+        }
+        let is_due = |leaf: &&LeafIndex| self.tries.get(leaf).is_none_or(|tried| tried.next <= now);
+        let messages: Vec<LeafIndex> =
+            peer.outbox().keys().filter(is_due).take(MAX_MESSAGES).copied().collect();
+        let receipts: Vec<LeafIndex> = self.receipts.iter().take(MAX_MESSAGES).copied().collect();
+        Some((messages, receipts))
+    }
+
+    /// Whether the peer lacks a version of our key set, or has not been told in this run of ours which of its own we
+    /// hold. So each start says one word to each peer, and hears at once if the peer knows more of our log than we do.
+    pub fn has_news(&self, peer: &Peer, own: &KeyChain) -> bool {
+        let lacks = self.holds_ours < own.current().version;
+        (lacks && self.sent_key_sets != own.current().version)
+            || self.told_holds != peer.chain().current().version
+    }
+
+    /// When something will be due again.
+    pub fn wakes_at(&self, peer: &Peer, own: &KeyChain) -> Option<u64> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        if self.has_news(peer, own) {
+            return Some(self.wait_until);
+        }
+        let next = peer
+            .outbox()
+            .keys()
+            .map(|leaf| self.tries.get(leaf).map_or(0, |tried| tried.next))
+            .chain((!self.receipts.is_empty() || !self.deferred.is_empty()).then_some(0))
+            .min()?;
+        Some(next.max(self.wait_until))
+    }
+
+    /// A `Mail` goes out.
+    pub fn posted(&mut self, mail: InFlight) {
+        for leaf in &mail.receipts {
+            self.receipts.remove(leaf);
+        }
+        self.deferred.clear();
+        self.in_flight = Some(mail);
+    }
+
+    /// What was in flight, when its outcome is known.
+    pub fn landed(&mut self) -> Option<InFlight> {
+        self.in_flight.take()
+    }
+
+    /// The peer took the `Mail`: its messages wait for their receipts now.
+    pub fn taken(&mut self, mail: &InFlight, now: u64, jitter: u64) {
+        self.cosigned = mail.head.head().size;
+        self.told_holds = mail.holds;
+        self.sent_key_sets = mail.key_set;
+        self.failures = 0;
+        self.wait_until = 0;
+        self.trouble = None;
+        self.started_over = false;
+        for leaf in &mail.messages {
+            let count = self.tries.get(leaf).map_or(0, |tried| tried.count);
+            let wait = doubled(FIRST_REPEAT, count, LONGEST_REPEAT);
+            self.tries.insert(*leaf, Try { next: now + wait + jitter % (wait / 4), count: count + 1 });
+        }
+    }
+
+    /// The peer did not take the `Mail`, or not yet: try again after a while.
+    pub fn failed(&mut self, mail: Option<InFlight>, why: Option<String>, now: u64, jitter: u64) {
+        self.receipts.extend(mail.into_iter().flat_map(|mail| mail.receipts));
+        let wait = doubled(FIRST_WAIT, self.failures, LONGEST_WAIT);
+        self.failures += 1;
+        self.wait_until = now + wait / 2 + jitter % wait;
+        self.trouble = why.or(self.trouble.take());
+    }
+
+    /// The peer showed where it stands: repeat from there, at once if it took something since the last time.
+    pub fn start_from(&mut self, mail: InFlight, size: u64, now: u64, jitter: u64) {
+        self.cosigned = size;
+        if std::mem::replace(&mut self.started_over, true) {
+            return self.failed(Some(mail), Some("it asks for one proof after another".into()), now, jitter);
+        }
+        self.receipts.extend(mail.receipts);
+    }
+
+    /// The peer asked us to wait.
+    pub fn wait(&mut self, until: u64) {
+        self.wait_until = self.wait_until.max(until);
+    }
+
+    /// The peer is there again: no need to wait longer.
+    pub fn reachable(&mut self) {
+        self.connected = true;
+        self.failures = 0;
+        self.wait_until = 0;
+    }
+
+    /// A message of ours got its receipt.
+    pub fn receipted(&mut self, leaf: LeafIndex) {
+        self.tries.remove(&leaf);
+    }
+}
+
+fn doubled(first: u64, times: u32, most: u64) -> u64 {
+    first.saturating_mul(1 << times.min(20)).min(most)
+}

@@ -1,0 +1,244 @@
+//! The program `liaison-node`: makes a State's node, checks it, runs it.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use liaison_node::config::{Config, Format, Trace};
+use liaison_node::demo;
+use liaison_node::init::{self, Birth, CONFIG};
+use liaison_node::serve;
+use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode};
+use tracing_subscriber::EnvFilter;
+
+/// A State's node for exchanging trace requests, licence verifications and transit confirmations directly with its
+/// peers (Firearms Protocol, Arts 10, 12, 13).
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the configuration, keys, tokens, log and index, and say what is wrong and what to do.
+    Check {
+        /// The configuration file.
+        #[arg(long, default_value = CONFIG)]
+        config: PathBuf,
+    },
+    /// Print a documented example of the configuration file.
+    Config,
+    /// Play a case between two States, on loopback sockets and real files, and tell it as it goes.
+    Demo {
+        /// Where the nodes live; a temporary folder, removed at the end, if absent.
+        #[arg(long)]
+        folder: Option<PathBuf>,
+        /// Leave the nodes running, and say how to go on by hand.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Make a new node: keys, key set, log, certificate, token, configuration.
+    Init {
+        /// The node's folder: empty or absent.
+        #[arg(long, default_value = ".")]
+        folder: PathBuf,
+        /// Folder for the root keys, kept apart: best a removable medium. Default: `<folder>-root`.
+        #[arg(long)]
+        roots: Option<PathBuf>,
+        /// Name of the node: `<authority-domain>/liaison`. Fixed for ever.
+        #[arg(long)]
+        node: NodeId,
+        /// The State, by its ISO 3166-1 alpha-3 code.
+        #[arg(long)]
+        state: StateCode,
+        /// The authority's official name.
+        #[arg(long)]
+        authority: Line,
+        /// What the authority may do, separated by commas.
+        #[arg(long, value_delimiter = ',', value_parser = function, default_value = "ART13_CONTACT")]
+        functions: Vec<Function>,
+        /// Where to listen for peers.
+        #[arg(long, default_value = "/ip4/0.0.0.0/tcp/4710")]
+        listen: Vec<String>,
+        /// Where peers reach the node: `/dns4/liaison.example.ke/tcp/4710`. None for a node that only dials.
+        #[arg(long)]
+        address: Vec<String>,
+        /// Where to listen for operators.
+        #[arg(long, default_value = "127.0.0.1:4711")]
+        api: SocketAddr,
+    },
+    /// Work on our own key set.
+    #[command(subcommand)]
+    KeySet(KeySetCommand),
+    /// Run the node.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = CONFIG)]
+        config: PathBuf,
+    },
+    /// Make a bearer token for an officer or a system; in force from the node's next start.
+    Token {
+        /// Who will hold it: a pseudonym of letters, digits, `.`, `_` and `-`.
+        holder: OfficerId,
+        /// The configuration file.
+        #[arg(long, default_value = CONFIG)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeySetCommand {
+    /// Sign the next version, renewed for 13 months, and write it to a file to be put in force with
+    /// `liaison node install-key-set`.
+    Renew {
+        /// The configuration file.
+        #[arg(long, default_value = CONFIG)]
+        config: PathBuf,
+        /// Folder of the root keys.
+        #[arg(long)]
+        roots: PathBuf,
+        /// Where peers reach the node from now on; as before, if absent.
+        #[arg(long)]
+        address: Vec<String>,
+        /// Where to write the signed version.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+fn function(text: &str) -> Result<Function, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Check { config } => check(&config),
+        Command::Config => {
+            print!("{}", Config::example().write());
+            Ok(())
+        }
+        Command::Demo { folder, keep } => {
+            refuse_key_log().and_then(|()| Ok(demo::play(&demo::Wishes { folder, keep })?))
+        }
+        Command::Init { folder, roots, node, state, authority, functions, listen, address, api } => {
+            let roots = roots.unwrap_or_else(|| beside(&folder));
+            let birth =
+                Birth { folder, roots, node, state, authority, functions, listen, addrs: address, api };
+            make(&birth)
+        }
+        Command::KeySet(KeySetCommand::Renew { config, roots, address, out }) => {
+            renew(&config, &roots, address, &out)
+        }
+        Command::Run { config } => run(&config),
+        Command::Token { holder, config } => token(&config, &holder),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("liaison-node: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn beside(folder: &Path) -> PathBuf {
+    let full = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
+    let mut name = full.file_name().unwrap_or_default().to_owned();
+    name.push("-root");
+    full.with_file_name(name)
+}
+
+fn make(birth: &Birth) -> Outcome {
+    let fingerprint = init::make(birth, serve::clock())?;
+    let (folder, roots) = (birth.folder.display(), birth.roots.display());
+    println!("The node {} of {} is made in {folder}.\n", birth.node, birth.state);
+    println!(
+        "Root fingerprint, to be read out to your peers over a channel they trust:\n\n    {fingerprint}\n"
+    );
+    println!("Root keys:        {roots}");
+    println!("                  They sign key sets only. Move them off this machine now, and keep a copy.");
+    println!("Configuration:    {folder}/{CONFIG}");
+    println!("For your peers:   {folder}/data/{}", init::KEY_SETS);
+    println!("For operators:    liaison --profile {folder}/operator node");
+    println!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
+    Ok(())
+}
+
+fn check(path: &Path) -> Outcome {
+    refuse_key_log()?;
+    let found = serve::prepare(Config::read(path)?)?.check()?;
+    for line in found {
+        println!("{line}");
+    }
+    println!("{}: all is well", path.display());
+    Ok(())
+}
+
+fn renew(config: &Path, roots: &Path, address: Vec<String>, out: &Path) -> Outcome {
+    let address = Some(address).filter(|address| !address.is_empty());
+    let signed = init::renew(&Config::read(config)?, roots, address, serve::clock())?;
+    let mut file = std::fs::File::create_new(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    writeln!(file, "{}", signed.json())?;
+    println!("Version {} is signed, good until {}.", signed.set().version, signed.set().expires);
+    println!("Put it in force:  liaison node install-key-set {}", out.display());
+    Ok(())
+}
+
+fn token(config: &Path, holder: &OfficerId) -> Outcome {
+    let path = init::make_token(&Config::read(config)?.api.tokens, holder)?;
+    println!("{}\nIt is in force from the node's next start.", path.display());
+    Ok(())
+}
+
+/// libp2p's TLS would write session secrets into the file this variable names.
+fn refuse_key_log() -> Outcome {
+    match std::env::var_os("SSLKEYLOGFILE") {
+        Some(_) => {
+            Err("SSLKEYLOGFILE is set: session secrets would be written to a file. Unset it and start again"
+                .into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn run(path: &Path) -> Outcome {
+    refuse_key_log()?;
+    let config = Config::read(path)?;
+    trace(&config.trace)?;
+    let (node, data) = (config.node.clone(), config.data.clone());
+    let prepared = serve::prepare(config)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let running = serve::start(prepared).await?;
+        tracing::info!(%node, api = %running.api, listening = ?running.listening, "the node is up");
+        // The log names its files from the data folder on.
+        let ended = running.until(told_to_stop()).await;
+        ended.map_err(|error| format!("{error} (data folder: {})", data.display()))?;
+        tracing::info!(%node, "the node has stopped");
+        Ok(())
+    })
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the system has signals");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn trace(settings: &Trace) -> Outcome {
+    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| format!("trace.filter: {error}"))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.format {
+        Format::Json => subscriber.json().init(),
+        Format::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+    Ok(())
+}

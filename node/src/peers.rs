@@ -1,0 +1,1861 @@
+//! The network between nodes: who may connect, and frames out and in.
+//!
+//! In scope: our transport identity, the identities and addresses of admitted peers, connections (TCP with
+//! TLS 1.3 and nothing else), and the carrying of one frame there and one frame back. A frame is bytes with
+//! a size in front. Out of scope: what a frame means, when to say it again, and who deserves admission.
+//!
+//! This is the only file that names libp2p. It has two halves: [`Network`], a handle for any thread, and a
+//! task of its own that owns every socket. Between them lie two channels: orders in, [`Event`]s out.
+//!
+//! **What bounds it.** A node has one frame of ours on its way and one of its own in our hands, whatever
+//! number of identities and connections it has; frames have a ceiling and grow only with bytes that came.
+//! Connections, handshakes and streams are counted and limited. When nobody takes the events, the task
+//! stops reading the network until somebody does.
+//!
+//! **What is deliberately absent.** Noise and every other classical handshake; discovery; relays; ports
+//! shared between dialling and listening; a retry: what failed is told, and the caller says it again.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    error::Error,
+    ffi::OsString,
+    fmt, io,
+    net::{IpAddr, TcpListener},
+    pin::Pin,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
+use liaison_protocol::authority::NodeId;
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport, TransportError,
+    allow_block_list::{self, AllowedPeers, NotAllowed},
+    connection_limits::{self, ConnectionLimits},
+    core::{
+        muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent},
+        upgrade::Version,
+    },
+    identity::{Keypair, PublicKey},
+    multiaddr::Protocol,
+    request_response::{
+        self, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ProtocolSupport, ResponseChannel,
+    },
+    swarm::{
+        ConnectionId, DialError, ListenError, NetworkBehaviour, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+    tcp, tls, yamux,
+};
+use tokio::sync::{Notify, mpsc};
+use zeroize::Zeroizing;
+
+/// What the network needs to know before it starts.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who we are to other nodes.
+    pub identity: TransportKey,
+    /// Where we listen, for example `/ip4/0.0.0.0/tcp/4710`; port 0 lets the system choose.
+    pub listen: Vec<String>,
+    /// The longest frame of a request, in bytes, either way.
+    pub max_request: usize,
+    /// The longest frame of a response, in bytes, either way.
+    pub max_response: usize,
+    /// How long a request may take, from its first byte to the last of its response; also the longest dial.
+    /// (Before its first byte, libp2p gives the other side ten seconds to accept the stream.)
+    pub request_timeout: Duration,
+    /// How long a connection that carries nothing is kept.
+    pub idle_timeout: Duration,
+}
+
+/// The seed of our transport identity, an Ed25519 key. It is wiped when dropped and never shown.
+#[derive(Clone)]
+pub struct TransportKey(Zeroizing<[u8; 32]>);
+
+impl TransportKey {
+    /// The key with this seed.
+    pub fn new(seed: Zeroizing<[u8; 32]>) -> Self {
+        Self(seed)
+    }
+
+    fn keypair(&self) -> Keypair {
+        Keypair::ed25519_from_bytes(self.0.clone()).expect("any 32 bytes are an Ed25519 seed")
+    }
+}
+
+impl fmt::Debug for TransportKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransportKey({})", self.keypair().public().to_peer_id())
+    }
+}
+
+/// The peer identity, `12D3Koo...`, of the transport key with this seed.
+pub fn peer_id_of(seed: &[u8; 32]) -> String {
+    TransportKey::new(Zeroizing::new(*seed)).keypair().public().to_peer_id().to_string()
+}
+
+/// Check that `text` is the identity of an Ed25519 transport key, as key sets list them.
+pub fn check_peer_id(text: &str) -> Result<(), NotAPeerId> {
+    parse_peer_id(text).map(drop)
+}
+
+/// Check that `text` is an address we can dial or, where it holds a number, listen at.
+pub fn check_address(text: &str) -> Result<(), NotAnAddress> {
+    parse_address(text).map(drop)
+}
+
+/// The text is not the identity of a peer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is not a peer identity: copy the text that starts with 12D3Koo from the other authority's key set"
+)]
+pub struct NotAPeerId(String);
+
+/// The text is not an address of a node.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is not a node's address: write /ip4/192.0.2.7/tcp/4710, /ip6/2001:db8::7/tcp/4710 or \
+     /dns4/liaison.example.ke/tcp/4710, and nothing after the port"
+)]
+pub struct NotAnAddress(String);
+
+/// A peer that may connect, and where to find it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeerAddress {
+    /// The node.
+    pub node: NodeId,
+    /// Its transport identities; several are valid at once while one replaces another.
+    pub peer_ids: Vec<String>,
+    /// Where to dial it.
+    pub addrs: Vec<String>,
+}
+
+/// What the network tells.
+pub enum Event {
+    /// A peer's request. It waits for [`Network::respond`]; until then its next ones are turned away.
+    Arrived {
+        /// Whose it is, proven by the connection's identity.
+        from: NodeId,
+        /// The request.
+        frame: Vec<u8>,
+        /// The right to answer it. Dropped, it ends the request without an answer.
+        reply: Reply,
+    },
+    /// A peer's response to what we sent.
+    Answered {
+        /// Who answers.
+        from: NodeId,
+        /// The response.
+        frame: Vec<u8>,
+    },
+    /// What we sent has no response and will get none. Whether it arrived is not known.
+    Failed {
+        /// Whom it was for.
+        to: NodeId,
+        /// What happened.
+        why: Failure,
+    },
+    /// A first connection with this node stands.
+    Connected {
+        /// The node.
+        node: NodeId,
+    },
+    /// The last connection with this node is gone.
+    Disconnected {
+        /// The node.
+        node: NodeId,
+    },
+}
+
+/// Shows sizes, never the content of a frame.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Arrived { from, frame, .. } => write!(f, "Arrived({from}, {} bytes)", frame.len()),
+            Event::Answered { from, frame } => write!(f, "Answered({from}, {} bytes)", frame.len()),
+            Event::Failed { to, why } => write!(f, "Failed({to}, {why:?})"),
+            Event::Connected { node } => write!(f, "Connected({node})"),
+            Event::Disconnected { node } => write!(f, "Disconnected({node})"),
+        }
+    }
+}
+
+/// The right to answer one request, once.
+#[derive(Debug)]
+pub struct Reply {
+    request: InboundRequestId,
+    channel: ResponseChannel<Vec<u8>>,
+}
+
+/// Why a frame got no response, in words for our operator.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// An earlier frame for the same node has no outcome yet.
+    #[error("an earlier frame for this node has no outcome yet")]
+    Busy,
+    /// The connection broke, or the other node gave up this exchange.
+    #[error("the exchange ended before an answer came")]
+    Lost,
+    /// We know no address, or no identity, to dial.
+    #[error("no address of this node is known: ask its authority for a newer key set")]
+    NoAddress,
+    /// No admitted peer has this name, or it was removed meanwhile.
+    #[error("no admitted peer has this name")]
+    NoSuchPeer,
+    /// The other node does not know our protocol.
+    #[error("the other node does not speak {MAIL}: one of the two needs a newer version")]
+    NotSpoken,
+    /// The other node ended the connection before it said anything on it.
+    #[error(
+        "the other node ends our connections before a word is said: it has most likely not admitted us, \
+         or does not know our present identity"
+    )]
+    Refused,
+    /// The response did not come in time.
+    #[error("no answer came in time")]
+    Timeout,
+    /// Our frame, or the response, is longer than agreed.
+    #[error("a frame of {size} bytes is too large: {limit} is the most")]
+    TooLarge {
+        /// Its size, in bytes.
+        size: usize,
+        /// The ceiling, in bytes.
+        limit: usize,
+    },
+    /// None of the node's addresses could be reached.
+    #[error("the node cannot be reached: {0}")]
+    Unreachable(String),
+    /// Somebody else answers at the node's address.
+    #[error("at {address} answers {found}, which is not an identity of this node")]
+    WrongIdentity {
+        /// Where.
+        address: String,
+        /// Who answers there.
+        found: String,
+    },
+}
+
+/// Why the network cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// A configured address is not one.
+    #[error(transparent)]
+    Address(#[from] NotAnAddress),
+    /// The environment asks for the session secrets to be written to a file.
+    #[error(
+        "{KEY_LOG} is set: it would write the secrets of every connection to a file. Unset it and start again"
+    )]
+    KeyLog,
+    /// We cannot listen at a configured address.
+    #[error("cannot listen at {address}: {why}. Check the address, and that no other program holds the port")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The system's name resolution cannot be read.
+    #[error("cannot read the settings for names of machines: {0}. Check /etc/resolv.conf")]
+    Resolver(io::Error),
+    /// The TLS identity cannot be made.
+    #[error("cannot make the TLS identity: {0}")]
+    Tls(String),
+}
+
+/// The handle of the network, for any thread. It never blocks; the network ends with its last handle.
+#[derive(Clone, Debug)]
+pub struct Network {
+    // Unbounded, and yet bounded: a peer adds at most one `Send` until its outcome is told, each reply
+    // answers one request of which a peer has one, and rosters come one per recorded change. Whoever gives
+    // these orders is the one who takes the events, so nothing piles up that it has not itself put here.
+    orders: mpsc::UnboundedSender<Order>,
+    shared: Arc<Shared>,
+}
+
+impl Network {
+    /// The addresses we listen at, with their real ports.
+    pub fn listening(&self) -> Vec<String> {
+        self.shared.listening.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many connections ended because their identity is not on the roster.
+    pub fn strangers(&self) -> u64 {
+        self.shared.strangers.load(Ordering::Relaxed)
+    }
+
+    /// Replace the roster. Who is no longer on it is cut off at once and turned away from then on.
+    ///
+    /// An identity that two nodes claim stays with the node that had it, else goes to the one named first.
+    pub fn admit(&self, roster: Vec<PeerAddress>) {
+        self.order(Order::Admit(roster));
+    }
+
+    /// Send a request. Exactly one [`Event::Answered`] or [`Event::Failed`] tells its outcome.
+    ///
+    /// One frame per node at a time: the next one before that outcome fails as [`Failure::Busy`].
+    pub fn send(&self, to: &NodeId, frame: Vec<u8>) {
+        self.order(Order::Send(to.clone(), frame));
+    }
+
+    /// Answer a request. When it has timed out meanwhile, or is too long, the answer is dropped and traced.
+    pub fn respond(&self, reply: Reply, frame: Vec<u8>) {
+        self.order(Order::Respond(reply, frame));
+    }
+
+    /// End every connection and stop. The channel of events closes when it is done; what is on its way
+    /// gets no outcome.
+    pub fn shutdown(&self) {
+        self.shared.stop.notify_one();
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.send(order).is_err() {
+            tracing::debug!("an order came after the network had stopped");
+        }
+    }
+}
+
+/// What the handle asks of the task.
+#[derive(Debug)]
+enum Order {
+    Admit(Vec<PeerAddress>),
+    Respond(Reply, Vec<u8>),
+    Send(NodeId, Vec<u8>),
+}
+
+/// What the handle can see of the task.
+#[derive(Debug, Default)]
+struct Shared {
+    listening: RwLock<Vec<String>>,
+    strangers: AtomicU64,
+    stop: Notify,
+}
+
+impl Shared {
+    fn change_listening(&self, change: impl FnOnce(&mut Vec<String>)) {
+        change(&mut self.listening.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Start the network. It admits nobody yet; when this returns, it listens.
+pub async fn start<E>(settings: Settings, events: mpsc::Sender<E>) -> Result<Network, NetworkError>
+where
+    E: From<Event> + Send + 'static,
+{
+    refuse_key_log(std::env::var_os(KEY_LOG))?;
+    let shared = Arc::new(Shared::default());
+    let mut swarm = build(&settings)?;
+    listen(&mut swarm, &settings.listen, &shared).await?;
+
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let room = Room {
+        swarm,
+        max_request: settings.max_request,
+        max_response: settings.max_response,
+        roster: BTreeMap::new(),
+        owners: HashMap::new(),
+        links: BTreeMap::new(),
+        news: VecDeque::new(),
+        shared: Arc::clone(&shared),
+        events,
+    };
+    let stopped = Arc::clone(&shared);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stopped.stop.notified() => {}
+            () = room.run(inbox) => {}
+        }
+    });
+    Ok(Network { orders, shared })
+}
+
+/// libp2p-tls honours this variable, whoever set it.
+fn refuse_key_log(value: Option<OsString>) -> Result<(), NetworkError> {
+    if value.is_some() { Err(NetworkError::KeyLog) } else { Ok(()) }
+}
+
+fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkError> {
+    let frames = Frames { max_request: settings.max_request, max_response: settings.max_response };
+    let swarm = SwarmBuilder::with_existing_identity(settings.identity.keypair())
+        .with_tokio()
+        .with_other_transport(|keypair| {
+            let mut streams = yamux::Config::default();
+            streams.set_max_num_streams(MAX_STREAMS);
+            Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+                .upgrade(Version::V1Lazy)
+                .authenticate(tls::Config::new(keypair)?)
+                .multiplex(streams)
+                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Curt(muxer)))))
+        })
+        .map_err(|error| NetworkError::Tls(error.to_string()))?
+        .with_dns()
+        .map_err(NetworkError::Resolver)?
+        .with_behaviour(|_| Protocols {
+            admitted: allow_block_list::Behaviour::default(),
+            limits: connection_limits::Behaviour::new(
+                ConnectionLimits::default()
+                    .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
+                    .with_max_pending_outgoing(Some(MAX_PENDING_OUTGOING))
+                    .with_max_established(Some(MAX_CONNECTIONS))
+                    // One more than we keep: the newcomer stands before the oldest goes.
+                    .with_max_established_per_peer(Some(MAX_LINKS as u32 + 1)),
+            ),
+            mail: request_response::Behaviour::with_codec(
+                frames,
+                [(MAIL, ProtocolSupport::Full)],
+                request_response::Config::default()
+                    .with_request_timeout(settings.request_timeout)
+                    .with_max_concurrent_streams(MAX_EXCHANGES),
+            ),
+        })
+        .unwrap_or_else(|never| match never {})
+        .with_swarm_config(|config| {
+            config
+                .with_idle_connection_timeout(settings.idle_timeout)
+                .with_max_negotiating_inbound_streams(MAX_EXCHANGES)
+        })
+        .with_connection_timeout(settings.request_timeout)
+        .build();
+    Ok(swarm)
+}
+
+/// Listen everywhere, or nowhere.
+async fn listen(
+    swarm: &mut Swarm<Protocols>,
+    addresses: &[String],
+    shared: &Shared,
+) -> Result<(), NetworkError> {
+    let failed = |text: &str, why: String| NetworkError::Listen { address: text.into(), why };
+    // All of them first: a plain socket for `::` would collide with what we ourselves hold at `0.0.0.0`.
+    for text in addresses {
+        refuse_shared_port(&parse_address(text)?).map_err(|error| failed(text, error.to_string()))?;
+    }
+    let mut awaited = HashSet::new();
+    for text in addresses {
+        let listener = swarm.listen_on(parse_address(text)?);
+        awaited.insert(listener.map_err(|error| failed(text, reason(&error)))?);
+    }
+    while !awaited.is_empty() {
+        match swarm.select_next_some().await {
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                awaited.remove(&listener_id);
+                shared.change_listening(|all| all.push(address.to_string()));
+            }
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+                let address = addresses.iter().map(Multiaddr::to_string).collect::<Vec<_>>().join(", ");
+                return Err(NetworkError::Listen { address, why: error.to_string() });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// libp2p listens in a way that lets a second program of the same user take half of our connections, and
+/// lets us take half of its. A plain socket is refused in that case, so ask with one first.
+fn refuse_shared_port(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Err(io::Error::other("a node listens at a number, not at a name")),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// What every connection speaks. The order matters: a stranger is turned away before it is counted as a
+/// connection, and either before any protocol of ours sees it.
+#[derive(NetworkBehaviour)]
+struct Protocols {
+    admitted: allow_block_list::Behaviour<AllowedPeers>,
+    limits: connection_limits::Behaviour,
+    mail: request_response::Behaviour<Frames>,
+}
+
+/// The task's room: every socket, and what we know of every peer.
+struct Room<E> {
+    swarm: Swarm<Protocols>,
+    max_request: usize,
+    max_response: usize,
+    roster: BTreeMap<NodeId, Peer>,
+    /// Whose identity it is.
+    owners: HashMap<PeerId, NodeId>,
+    /// Connections with admitted peers, oldest first.
+    links: BTreeMap<ConnectionId, Link>,
+    /// What is to be told before anything else is done.
+    news: VecDeque<Event>,
+    shared: Arc<Shared>,
+    // Last, so that the channel closes after every socket has.
+    events: mpsc::Sender<E>,
+}
+
+/// An admitted peer.
+#[derive(Default)]
+struct Peer {
+    /// Its identities; the one that answered last is first.
+    ids: Vec<PeerId>,
+    addrs: Vec<Multiaddr>,
+    outgoing: Option<Outgoing>,
+    /// Its request that waits for our response.
+    arrived: Option<InboundRequestId>,
+}
+
+/// Our frame on its way to a peer.
+enum Outgoing {
+    /// There is no connection yet.
+    Dialling {
+        frame: Vec<u8>,
+        dial: ConnectionId,
+        /// Addresses that have not failed.
+        untried: Vec<Multiaddr>,
+        /// What to say if all of them fail.
+        why: Failure,
+    },
+    /// It was given to a connection.
+    Sent {
+        request: OutboundRequestId,
+        /// A connection that ended meanwhile without a word from the peer.
+        ended_unheard: Option<ConnectionId>,
+    },
+}
+
+/// A connection with an admitted peer.
+struct Link {
+    node: NodeId,
+    id: PeerId,
+    /// Whether the peer has sent a request or a response on it.
+    heard: bool,
+}
+
+impl<E: From<Event>> Room<E> {
+    /// Work until nobody gives orders or nobody listens to what they come to.
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        loop {
+            // Until this is taken, no order is obeyed and no socket is read.
+            while let Some(event) = self.news.pop_front() {
+                if self.events.send(event.into()).await.is_err() {
+                    return;
+                }
+            }
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                event = self.swarm.select_next_some() => self.notice(event),
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Admit(roster) => self.admit(roster),
+            Order::Respond(reply, frame) => self.respond(reply, frame),
+            Order::Send(to, frame) => {
+                if let Err(why) = self.send(&to, frame) {
+                    self.news.push_back(Event::Failed { to, why });
+                }
+            }
+        }
+    }
+
+    fn notice(&mut self, event: SwarmEvent<ProtocolsEvent>) {
+        match event {
+            SwarmEvent::Behaviour(ProtocolsEvent::Mail(event)) => self.on_mail(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.on_connected(peer_id, connection_id);
+            }
+            SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
+                tracing::debug!(?cause, "a connection ended");
+                self.unlink(connection_id);
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                self.on_dial_failed(connection_id, error);
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => match error {
+                ListenError::Denied { cause } if cause.downcast_ref::<NotAllowed>().is_some() => {
+                    self.shared.strangers.fetch_add(1, Ordering::Relaxed);
+                }
+                error => tracing::debug!(why = reason(&error), "an incoming connection came to nothing"),
+            },
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.shared.change_listening(|all| all.push(address.to_string()));
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                let address = address.to_string();
+                self.shared.change_listening(|all| all.retain(|other| *other != address));
+            }
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::error!(?addresses, ?reason, "we no longer listen here");
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listening"),
+            _ => {}
+        }
+    }
+
+    // The roster.
+
+    fn admit(&mut self, roster: Vec<PeerAddress>) {
+        let mut claims = Vec::new();
+        let mut admitted: BTreeMap<NodeId, Peer> = BTreeMap::new();
+        for PeerAddress { node, peer_ids, addrs } in roster {
+            let ids: Vec<PeerId> = known(&node, &peer_ids, parse_peer_id);
+            claims.extend(ids.into_iter().map(|id| (id, node.clone())));
+            let addrs = known(&node, &addrs, parse_address);
+            admitted.entry(node).or_default().addrs.extend(addrs);
+        }
+        // Key sets are written by others: naming somebody else's identity must not take its connections.
+        let (kept, new): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|(id, node)| self.owners.get(id) == Some(node));
+        let mut owners: HashMap<PeerId, NodeId> = HashMap::new();
+        for (id, node) in kept.into_iter().chain(new) {
+            match owners.get(&id) {
+                None => {
+                    owners.insert(id, node.clone());
+                    admitted.entry(node).or_default().ids.push(id);
+                }
+                Some(owner) if *owner == node => {}
+                Some(owner) => tracing::warn!(%id, peer = %node, %owner, "two nodes claim one identity"),
+            }
+        }
+        // Cut first: an identity that changed hands starts afresh.
+        let doors = &mut self.swarm.behaviour_mut().admitted;
+        for (id, owner) in &self.owners {
+            if owners.get(id) != Some(owner) {
+                doors.disallow_peer(*id);
+            }
+        }
+        for id in owners.keys() {
+            doors.allow_peer(*id);
+        }
+        self.owners = owners;
+
+        for (node, before) in std::mem::replace(&mut self.roster, admitted) {
+            match self.roster.get_mut(&node) {
+                Some(peer) => (peer.outgoing, peer.arrived) = (before.outgoing, before.arrived),
+                None if before.outgoing.is_some() => {
+                    self.news.push_back(Event::Failed { to: node, why: Failure::NoSuchPeer });
+                }
+                None => {}
+            }
+        }
+    }
+
+    // Frames out.
+
+    fn send(&mut self, to: &NodeId, frame: Vec<u8>) -> Result<(), Failure> {
+        let peer = self.roster.get_mut(to).ok_or(Failure::NoSuchPeer)?;
+        if peer.outgoing.is_some() {
+            return Err(Failure::Busy);
+        }
+        let (size, limit) = (frame.len(), self.max_request);
+        if size > limit {
+            return Err(Failure::TooLarge { size, limit });
+        }
+        peer.outgoing = Some(match self.links.values().rev().find(|link| link.node == *to) {
+            Some(link) => Outgoing::sent(self.swarm.behaviour_mut().mail.send_request(&link.id, frame)),
+            None => {
+                let id = *peer.ids.first().ok_or(Failure::NoAddress)?;
+                let dial = dial(&mut self.swarm, id, &peer.addrs)?;
+                Outgoing::Dialling { frame, dial, untried: peer.addrs.clone(), why: Failure::NoAddress }
+            }
+        });
+        Ok(())
+    }
+
+    fn on_connected(&mut self, id: PeerId, connection: ConnectionId) {
+        // The roster may have changed since the handshake ended; then this connection is already being cut.
+        let Some(node) = self.owners.get(&id).cloned() else { return };
+        let peer = self.roster.get_mut(&node).expect("every owner is on the roster");
+        let place = peer.ids.iter().position(|other| *other == id).expect("an owner lists its identity");
+        peer.ids.swap(0, place);
+        // Ours or theirs: the frame takes the first connection there is.
+        peer.outgoing = peer.outgoing.take().map(|outgoing| match outgoing {
+            Outgoing::Dialling { frame, .. } => {
+                Outgoing::sent(self.swarm.behaviour_mut().mail.send_request(&id, frame))
+            }
+            sent => sent,
+        });
+
+        let elders: Vec<ConnectionId> =
+            self.links.iter().filter(|(_, link)| link.node == node).map(|(elder, _)| *elder).collect();
+        self.links.insert(connection, Link { node: node.clone(), id, heard: false });
+        if elders.is_empty() {
+            self.news.push_back(Event::Connected { node });
+        } else if elders.len() >= MAX_LINKS {
+            // What a power cut or a forgetful firewall left behind must not keep a peer out.
+            self.cut(elders[0]);
+        }
+    }
+
+    fn on_dial_failed(&mut self, failed: ConnectionId, error: DialError) {
+        let waiting = self.roster.iter_mut().find_map(|(node, peer)| match &peer.outgoing {
+            Some(Outgoing::Dialling { dial, .. }) if *dial == failed => Some((node.clone(), peer)),
+            _ => None,
+        });
+        // Nobody waits for it: the peer has connected meanwhile, or is gone.
+        let Some((to, peer)) = waiting else { return };
+        let Some(Outgoing::Dialling { frame, mut untried, why, .. }) = peer.outgoing.take() else { return };
+
+        let mut next = None;
+        let blame = match error {
+            DialError::WrongPeerId { obtained: found, address } => {
+                let address = bare(address);
+                untried.retain(|other| *other != address);
+                let blame = Failure::WrongIdentity { address: address.to_string(), found: found.to_string() };
+                // Another identity of the same node is as good.
+                next = peer.ids.contains(&found).then(|| (found, vec![address]));
+                blame
+            }
+            DialError::LocalPeerId { address } => {
+                let address = bare(address);
+                untried.retain(|other| *other != address);
+                let found = self.swarm.local_peer_id().to_string();
+                Failure::WrongIdentity { address: address.to_string(), found }
+            }
+            DialError::Transport(errors) => {
+                let errors: Vec<(Multiaddr, String)> =
+                    errors.into_iter().map(|(address, error)| (bare(address), blame_of(&error))).collect();
+                untried.retain(|other| errors.iter().all(|(address, _)| address != other));
+                let words = errors.iter().map(|(address, why)| format!("{address}: {why}"));
+                Failure::Unreachable(words.collect::<Vec<_>>().join("; "))
+            }
+            other => {
+                untried.clear();
+                Failure::Unreachable(reason(&other))
+            }
+        };
+        // Somebody else at the door is worth more words than a door that stays shut.
+        let why = if matches!(why, Failure::WrongIdentity { .. }) { why } else { blame };
+        let first = peer.ids.first().copied();
+        let next = next.or_else(|| first.filter(|_| !untried.is_empty()).map(|id| (id, untried.clone())));
+        let outcome = match next {
+            Some((id, addrs)) => dial(&mut self.swarm, id, &addrs).map_err(|_| why.clone()),
+            None => Err(why.clone()),
+        };
+        match outcome {
+            Ok(dial) => peer.outgoing = Some(Outgoing::Dialling { frame, dial, untried, why }),
+            Err(why) => self.news.push_back(Event::Failed { to, why }),
+        }
+    }
+
+    fn on_answered(&mut self, request: OutboundRequestId, frame: Vec<u8>) {
+        if let Some((from, peer)) = self.sender_of(request) {
+            peer.outgoing = None;
+            self.news.push_back(Event::Answered { from, frame });
+        }
+    }
+
+    fn on_unanswered(&mut self, request: OutboundRequestId, link: ConnectionId, error: OutboundFailure) {
+        let was_heard = self.links.get(&link).map(|link| link.heard);
+        if matches!(error, OutboundFailure::Timeout) {
+            // It may be dead without knowing. The next frame gets a fresh one.
+            self.cut(link);
+        }
+        let Some((to, peer)) = self.sender_of(request) else { return };
+        let ended_unheard = match peer.outgoing.take() {
+            Some(Outgoing::Sent { ended_unheard, .. }) => ended_unheard,
+            _ => None,
+        };
+        let heard = was_heard.unwrap_or(ended_unheard != Some(link));
+        let why = match error {
+            OutboundFailure::ConnectionClosed if !heard => Failure::Refused,
+            OutboundFailure::Timeout => Failure::Timeout,
+            OutboundFailure::UnsupportedProtocols => Failure::NotSpoken,
+            OutboundFailure::Io(error) => match Spoilt::of(&error) {
+                Some(Spoilt::TooLarge { size, limit }) => Failure::TooLarge { size: *size, limit: *limit },
+                None if !heard => Failure::Refused,
+                Some(Spoilt::Midway(_)) | None => Failure::Lost,
+            },
+            OutboundFailure::ConnectionClosed | OutboundFailure::DialFailure => Failure::Lost,
+        };
+        self.news.push_back(Event::Failed { to, why });
+    }
+
+    fn sender_of(&mut self, request: OutboundRequestId) -> Option<(NodeId, &mut Peer)> {
+        self.roster.iter_mut().find_map(|(node, peer)| match &peer.outgoing {
+            Some(Outgoing::Sent { request: other, .. }) if *other == request => Some((node.clone(), peer)),
+            _ => None,
+        })
+    }
+
+    // Frames in.
+
+    fn on_mail(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
+        use request_response::Event as Mail;
+        match event {
+            Mail::Message { peer, connection_id, message } => {
+                if let Some(link) = self.links.get_mut(&connection_id) {
+                    link.heard = true;
+                }
+                match message {
+                    Message::Request { request_id, request, channel } => {
+                        self.on_arrived(peer, request, Reply { request: request_id, channel });
+                    }
+                    Message::Response { request_id, response } => self.on_answered(request_id, response),
+                }
+            }
+            Mail::OutboundFailure { connection_id, request_id, error, .. } => {
+                self.on_unanswered(request_id, connection_id, error);
+            }
+            Mail::InboundFailure { peer, request_id, error, .. } => {
+                tracing::debug!(%peer, %error, "a request ended without our answer");
+                self.forget(request_id);
+            }
+            Mail::ResponseSent { .. } => {}
+        }
+    }
+
+    fn on_arrived(&mut self, id: PeerId, frame: Vec<u8>, reply: Reply) {
+        let Some(from) = self.owners.get(&id).cloned() else { return };
+        let peer = self.roster.get_mut(&from).expect("every owner is on the roster");
+        if peer.arrived.is_some() {
+            // Letting go of the reply ends the stream.
+            tracing::debug!(peer = %from, "a request while its last one waits: turned away");
+            return;
+        }
+        peer.arrived = Some(reply.request);
+        self.news.push_back(Event::Arrived { from, frame, reply });
+    }
+
+    fn respond(&mut self, Reply { request, channel }: Reply, frame: Vec<u8>) {
+        // From here on the peer may ask again: it can have our answer before we learn that it was sent.
+        self.forget(request);
+        if frame.len() > self.max_response {
+            tracing::error!(size = frame.len(), limit = self.max_response, "our response is too large");
+        } else if self.swarm.behaviour_mut().mail.send_response(channel, frame).is_err() {
+            tracing::debug!("our response came too late");
+        }
+    }
+
+    fn forget(&mut self, request: InboundRequestId) {
+        if let Some(peer) = self.roster.values_mut().find(|peer| peer.arrived == Some(request)) {
+            peer.arrived = None;
+        }
+    }
+
+    // Ends.
+
+    /// End a connection now.
+    fn cut(&mut self, connection: ConnectionId) {
+        self.swarm.close_connection(connection);
+        self.unlink(connection);
+    }
+
+    fn unlink(&mut self, connection: ConnectionId) {
+        let Some(Link { node, heard, .. }) = self.links.remove(&connection) else { return };
+        if let Some(Outgoing::Sent { ended_unheard, .. }) =
+            self.roster.get_mut(&node).and_then(|peer| peer.outgoing.as_mut())
+            && !heard
+        {
+            *ended_unheard = Some(connection);
+        }
+        if self.links.values().all(|link| link.node != node) {
+            self.news.push_back(Event::Disconnected { node });
+        }
+    }
+}
+
+impl Outgoing {
+    fn sent(request: OutboundRequestId) -> Self {
+        Outgoing::Sent { request, ended_unheard: None }
+    }
+}
+
+/// Dial addresses at once; the first that answers must be `id`.
+fn dial(swarm: &mut Swarm<Protocols>, id: PeerId, addrs: &[Multiaddr]) -> Result<ConnectionId, Failure> {
+    if addrs.is_empty() {
+        return Err(Failure::NoAddress);
+    }
+    let opts = DialOpts::peer_id(id)
+        // Whether to dial is ours to decide: see `send`.
+        .condition(PeerCondition::Always)
+        .addresses(addrs.to_vec())
+        // Dialling from the port we listen at serves to get through address translators, and makes two
+        // nodes that dial each other at once, or again soon, collide.
+        .allocate_new_port()
+        .build();
+    let dial = opts.connection_id();
+    match swarm.dial(opts) {
+        Ok(()) => Ok(dial),
+        // libp2p leaves out what we listen at ourselves.
+        Err(DialError::NoAddresses) => Err(Failure::Unreachable("its address is one of our own".into())),
+        Err(error) => Err(Failure::Unreachable(reason(&error))),
+    }
+}
+
+/// What can be used of what a key set lists, up to [`MAX_LISTED`]. A slip of another State's is no reason to
+/// stop, only to say so.
+fn known<T, F: fmt::Display>(
+    node: &NodeId,
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, F>,
+) -> Vec<T> {
+    if texts.len() > MAX_LISTED {
+        tracing::warn!(peer = %node, "only the first {MAX_LISTED} of {} are used", texts.len());
+    }
+    let parsed = texts.iter().take(MAX_LISTED).map(|text| parse(text));
+    parsed
+        .filter_map(|result| result.map_err(|flaw| tracing::warn!(peer = %node, "passed over: {flaw}")).ok())
+        .collect()
+}
+
+fn parse_peer_id(text: &str) -> Result<PeerId, NotAPeerId> {
+    let flaw = || NotAPeerId(text.into());
+    let id: PeerId = text.parse().map_err(|_| flaw())?;
+    // The identity of an Ed25519 key holds the key itself.
+    let key = PublicKey::try_decode_protobuf(id.as_ref().digest()).map_err(|_| flaw())?;
+    if key.to_peer_id() == id && id.to_string() == text { Ok(id) } else { Err(flaw()) }
+}
+
+fn parse_address(text: &str) -> Result<Multiaddr, NotAnAddress> {
+    use Protocol::{Dns, Dns4, Dns6, Ip4, Ip6, Tcp};
+    let flaw = || NotAnAddress(text.into());
+    let address: Multiaddr = text.parse().map_err(|_| flaw())?;
+    let mut parts = address.iter();
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_)), Some(Tcp(_)), None) => Ok(address),
+        _ => Err(flaw()),
+    }
+}
+
+/// The address without the identity that libp2p appends when it dials.
+fn bare(mut address: Multiaddr) -> Multiaddr {
+    if matches!(address.iter().last(), Some(Protocol::P2p(_))) {
+        address.pop();
+    }
+    address
+}
+
+fn blame_of(error: &TransportError<io::Error>) -> String {
+    match error {
+        TransportError::MultiaddrNotSupported(_) => "no way to dial this kind of address".into(),
+        TransportError::Other(error) => reason(error),
+    }
+}
+
+/// The innermost cause, which is the one that helps.
+fn reason(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Frames on a stream: four bytes of size, big-endian, then so many bytes.
+#[derive(Clone)]
+struct Frames {
+    max_request: usize,
+    max_response: usize,
+}
+
+impl request_response::Codec for Frames {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, stream: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read_frame(stream, self.max_request).await
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, stream: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read_frame(stream, self.max_response).await
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, stream: &mut T, frame: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_frame(stream, &frame).await.map_err(Spoilt::midway)
+    }
+
+    async fn write_response<T>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut T,
+        frame: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_frame(stream, &frame).await
+    }
+}
+
+async fn read_frame(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> io::Result<Vec<u8>> {
+    let mut size = [0; 4];
+    stream.read_exact(&mut size).await.map_err(Spoilt::midway)?;
+    let size = usize::try_from(u32::from_be_bytes(size)).unwrap_or(usize::MAX);
+    if size > limit {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, Spoilt::TooLarge { size, limit }));
+    }
+    // The frame grows with what has come: a size is only a promise.
+    let mut frame = Vec::new();
+    stream.take(size as u64).read_to_end(&mut frame).await.map_err(Spoilt::midway)?;
+    if frame.len() < size {
+        return Err(Spoilt::midway(io::ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(frame)
+}
+
+async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
+    let size = u32::try_from(frame.len()).map_err(io::Error::other)?;
+    stream.write_all(&size.to_be_bytes()).await?;
+    stream.write_all(frame).await
+}
+
+/// How a stream went wrong after the other side had accepted it. A failure without this mark came before.
+#[derive(Debug, thiserror::Error)]
+enum Spoilt {
+    #[error("it broke off: {0}")]
+    Midway(io::Error),
+    #[error("a frame of {size} bytes where {limit} is the most")]
+    TooLarge { size: usize, limit: usize },
+}
+
+impl Spoilt {
+    fn midway(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Spoilt::Midway(error))
+    }
+
+    fn of(error: &io::Error) -> Option<&Spoilt> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+/// A connection that ends without ceremony.
+///
+/// The usual end waits until the other side has taken what is still to be said, for a quarter of an hour if
+/// its line is dead, and until then libp2p counts the connection among the living and gives it our frames.
+/// Frames carry their size, so an abrupt end cannot pass for a short frame.
+struct Curt<M>(M);
+
+impl<M: StreamMuxer + Unpin> StreamMuxer for Curt<M> {
+    type Substream = M::Substream;
+    type Error = M::Error;
+
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
+        Pin::new(&mut self.0).poll_inbound(cx)
+    }
+
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<M::Substream, M::Error>> {
+        Pin::new(&mut self.0).poll_outbound(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, M::Error>> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// Mail, the first protocol of ours. Another one is another field of [`Protocols`].
+const MAIL: StreamProtocol = StreamProtocol::new("/liaison/mail/1");
+
+/// The variable that makes TLS libraries write session secrets to a file.
+const KEY_LOG: &str = "SSLKEYLOGFILE";
+
+/// Handshakes under way with who knows whom.
+const MAX_PENDING_INCOMING: u32 = 64;
+
+/// Dials under way; more than there are States.
+const MAX_PENDING_OUTGOING: u32 = 256;
+
+/// Connections that stand.
+const MAX_CONNECTIONS: u32 = 512;
+
+/// Connections with one node: one each way, when both dial at once, and one that nobody knows is dead.
+const MAX_LINKS: usize = 3;
+
+/// Requests of one connection being read, answered or sent. An honest peer needs two, and for a moment a
+/// third; what an admitted peer can make us hold is this times connections times the longest frame.
+const MAX_EXCHANGES: usize = 4;
+
+/// Streams of one connection, with those being negotiated or closed.
+const MAX_STREAMS: usize = 32;
+
+/// Identities, and addresses, of one node.
+const MAX_LISTED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        sync::{Mutex, atomic::AtomicUsize},
+        thread,
+        time::Instant,
+    };
+
+    use futures::FutureExt;
+    use libp2p::core::upgrade::OutboundConnectionUpgrade;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{
+            TcpListener, TcpSocket, TcpStream,
+            tcp::{OwnedReadHalf, OwnedWriteHalf},
+        },
+        time::{sleep, timeout},
+    };
+
+    use super::*;
+
+    /// A network as its node sees it.
+    struct Node {
+        name: NodeId,
+        seed: u8,
+        network: Network,
+        events: mpsc::Receiver<Event>,
+    }
+
+    impl Node {
+        /// The node of this seed, at a port of the system's choice.
+        async fn start(name: &str, seed: u8) -> Self {
+            Self::start_at(name, seed, "/ip4/127.0.0.1/tcp/0").await
+        }
+
+        async fn start_at(name: &str, seed: u8, listen: &str) -> Self {
+            Self::start_with(name, settings(seed, listen), 8).await
+        }
+
+        async fn start_with(name: &str, settings: Settings, room: usize) -> Self {
+            let (sender, events) = mpsc::channel(room);
+            let seed = settings.identity.0[0];
+            let network = start(settings, sender).await.expect("a free port");
+            Self { name: named(name), seed, network, events }
+        }
+
+        fn address(&self) -> String {
+            self.network.listening()[0].clone()
+        }
+
+        /// How others list it.
+        fn listed(&self) -> PeerAddress {
+            listed(self.name.as_str(), &[self.seed], &[&self.address()])
+        }
+
+        /// The next event that is not about connections alone.
+        async fn next(&mut self) -> Event {
+            loop {
+                let event = timeout(Duration::from_secs(20), self.events.recv());
+                match event.await.expect("an event in time").expect("a running network") {
+                    Event::Connected { .. } | Event::Disconnected { .. } => {}
+                    event => return event,
+                }
+            }
+        }
+
+        /// Send, and wait for the outcome, which must be the next thing to happen.
+        async fn ask(&mut self, to: &NodeId, frame: Vec<u8>) -> Result<Vec<u8>, Failure> {
+            self.network.send(to, frame);
+            match self.next().await {
+                Event::Answered { from, frame } if from == *to => Ok(frame),
+                Event::Failed { to: failed, why } if failed == *to => Err(why),
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+
+        /// Take one request and give it back as the response.
+        async fn echo(&mut self) -> (NodeId, Vec<u8>) {
+            match self.next().await {
+                Event::Arrived { from, frame, reply } => {
+                    self.network.respond(reply, frame.clone());
+                    (from, frame)
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+
+        /// Echo until the network stops.
+        fn echo_on(mut self) -> tokio::task::JoinHandle<Network> {
+            tokio::spawn(async move {
+                while let Some(event) = self.events.recv().await {
+                    if let Event::Arrived { frame, reply, .. } = event {
+                        self.network.respond(reply, frame);
+                    }
+                }
+                self.network
+            })
+        }
+
+        async fn stop(mut self) {
+            self.network.shutdown();
+            while self.events.recv().await.is_some() {}
+        }
+
+        /// Whatever was going to happen has happened; it was nothing.
+        async fn hears_nothing(&mut self) {
+            sleep(Duration::from_millis(200)).await;
+            if let Ok(event) = self.events.try_recv() {
+                panic!("unexpected: {event:?}");
+            }
+        }
+    }
+
+    fn named(name: &str) -> NodeId {
+        let domain = name.trim_end_matches(".example/liaison").to_lowercase();
+        format!("{domain}.example/liaison").parse().expect("a node's name")
+    }
+
+    fn settings(seed: u8, listen: &str) -> Settings {
+        Settings {
+            identity: TransportKey::new(Zeroizing::new([seed; 32])),
+            listen: vec![listen.into()],
+            max_request: 4 << 20,
+            max_response: 64 << 10,
+            request_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+
+    fn listed(name: &str, seeds: &[u8], addrs: &[&str]) -> PeerAddress {
+        PeerAddress {
+            node: named(name),
+            peer_ids: seeds.iter().map(|seed| peer_id_of(&[*seed; 32])).collect(),
+            addrs: addrs.iter().map(|address| address.to_string()).collect(),
+        }
+    }
+
+    /// Kenya and Peru, admitted to each other.
+    async fn pair() -> (Node, Node) {
+        let (ken, per) = (Node::start("KEN", 1).await, Node::start("PER", 2).await);
+        ken.network.admit(vec![per.listed()]);
+        per.network.admit(vec![ken.listed()]);
+        (ken, per)
+    }
+
+    /// An address where nobody listens.
+    async fn nowhere() -> String {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        format!("/ip4/127.0.0.1/tcp/{}", socket.local_addr().expect("bound").port())
+    }
+
+    /// A wire to a node, which notes what the node says, and can fall silent.
+    struct Wire {
+        address: String,
+        line: Arc<Line>,
+    }
+
+    #[derive(Default)]
+    struct Line {
+        said: Mutex<Vec<u8>>,
+        connections: AtomicUsize,
+        silenced: AtomicUsize,
+        allowance: AtomicUsize,
+    }
+
+    impl Wire {
+        async fn to(node: &Node) -> Self {
+            let port: u16 =
+                node.address().rsplit('/').next().and_then(|port| port.parse().ok()).expect("a port");
+            // A long wire with little room in it: what is not taken stays with the one who sends it.
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.set_recv_buffer_size(4096).expect("a small buffer");
+            socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+            let listener = socket.listen(16).expect("a port");
+            let address = format!("/ip4/127.0.0.1/tcp/{}", listener.local_addr().expect("bound").port());
+            let line = Arc::new(Line::default());
+            let wire = Wire { address, line: line.clone() };
+            tokio::spawn(async move {
+                while let Ok((near, _)) = listener.accept().await {
+                    let far = TcpStream::connect(("127.0.0.1", port)).await.expect("the node listens");
+                    let number = line.connections.fetch_add(1, Ordering::SeqCst) + 1;
+                    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                    tokio::spawn(line.clone().carry(far_in, near_out, number, true));
+                    tokio::spawn(line.clone().carry(near_in, far_out, number, false));
+                }
+            });
+            wire
+        }
+
+        /// The connections so far stay open, and after so many bytes more carry nothing.
+        fn fall_silent(&self, after: usize) {
+            self.line.allowance.store(after, Ordering::SeqCst);
+            self.line.silenced.store(self.connections(), Ordering::SeqCst);
+        }
+
+        fn connections(&self) -> usize {
+            self.line.connections.load(Ordering::SeqCst)
+        }
+    }
+
+    impl Line {
+        async fn carry(
+            self: Arc<Self>,
+            mut from: OwnedReadHalf,
+            mut to: OwnedWriteHalf,
+            number: usize,
+            note: bool,
+        ) {
+            let mut bytes = vec![0; 4096];
+            while let Ok(count @ 1..) = from.read(&mut bytes).await {
+                if number <= self.silenced.load(Ordering::SeqCst) {
+                    let left = self.allowance.load(Ordering::SeqCst).saturating_sub(count);
+                    self.allowance.store(left, Ordering::SeqCst);
+                    if left == 0 {
+                        return pending().await;
+                    }
+                }
+                if note {
+                    self.said.lock().expect("no panics here").extend(&bytes[..count]);
+                }
+                if to.write_all(&bytes[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_connection_carries_both_directions() {
+        let (mut ken, mut per) = pair().await;
+        let wire = Wire::to(&per).await;
+        ken.network.admit(vec![listed("PER", &[2], &[&wire.address])]);
+        // Peru knows no address of Kenya's: it can only answer where Kenya came in.
+        per.network.admit(vec![listed("KEN", &[1], &[])]);
+        let (to_per, to_ken) = (per.name.clone(), ken.name.clone());
+        assert_eq!(per.ask(&to_ken, vec![0]).await, Err(Failure::NoAddress));
+
+        for size in [0, 1, 1000, 64 << 10] {
+            let frame = vec![7; size];
+            let (answer, heard) = tokio::join!(ken.ask(&to_per, frame.clone()), per.echo());
+            assert_eq!((answer, heard), (Ok(frame.clone()), (to_ken.clone(), frame.clone())));
+            let (answer, heard) = tokio::join!(per.ask(&to_ken, frame.clone()), ken.echo());
+            assert_eq!((answer, heard), (Ok(frame.clone()), (to_per.clone(), frame)));
+        }
+        assert_eq!(wire.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_handle_serves_a_thread_outside_the_runtime() {
+        let (mut ken, per) = pair().await;
+        let (network, to) = (ken.network.clone(), per.name.clone());
+        per.echo_on();
+        thread::spawn(move || network.send(&to, vec![1])).join().expect("no panic");
+        assert!(matches!(ken.next().await, Event::Answered { frame, .. } if frame == [1]));
+    }
+
+    #[tokio::test]
+    async fn connections_are_told_once_per_node() {
+        let (mut ken, per) = pair().await;
+        let name = per.name.clone();
+        ken.network.send(&name, vec![1]);
+        let echo = per.echo_on();
+        assert!(matches!(ken.events.recv().await, Some(Event::Connected { node }) if node == name));
+        assert!(matches!(ken.events.recv().await, Some(Event::Answered { .. })));
+        echo.abort();
+        assert!(matches!(ken.events.recv().await, Some(Event::Disconnected { node }) if node == name));
+    }
+
+    #[tokio::test]
+    async fn both_may_dial_at_once() {
+        /// Ask and be asked, in whichever order it comes.
+        async fn trade(node: &mut Node) {
+            let (mut answered, mut asked) = (false, false);
+            while !(answered && asked) {
+                match node.next().await {
+                    Event::Answered { .. } => answered = true,
+                    Event::Arrived { frame, reply, .. } => {
+                        node.network.respond(reply, frame);
+                        asked = true;
+                    }
+                    other => panic!("unexpected: {other:?}"),
+                }
+            }
+        }
+        for _ in 0..20 {
+            let (mut ken, mut per) = pair().await;
+            for _ in 0..5 {
+                ken.network.send(&per.name, vec![1]);
+                per.network.send(&ken.name, vec![2]);
+                tokio::join!(trade(&mut ken), trade(&mut per));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_gets_nowhere_and_is_counted() {
+        let (mut ken, mut per) = (Node::start("KEN", 1).await, Node::start("PER", 2).await);
+        ken.network.admit(vec![per.listed()]);
+        for count in 1..=3 {
+            assert_eq!(ken.ask(&per.name, vec![1]).await, Err(Failure::Refused));
+            assert_eq!(per.network.strangers(), count);
+        }
+        per.hears_nothing().await;
+        assert_eq!(per.ask(&ken.name, vec![1]).await, Err(Failure::NoSuchPeer));
+    }
+
+    #[tokio::test]
+    async fn a_removed_peer_is_cut_off_at_once_and_refused() {
+        let (mut ken, mut per) = pair().await;
+        let name = per.name.clone();
+        let (answer, _) = tokio::join!(ken.ask(&name, vec![1]), per.echo());
+        assert_eq!(answer, Ok(vec![1]));
+
+        // In the middle of a request, too.
+        ken.network.send(&name, vec![2]);
+        let Event::Arrived { reply, .. } = per.next().await else { panic!("a request was sent") };
+        per.network.admit(vec![]);
+        assert!(matches!(ken.next().await, Event::Failed { why: Failure::Lost, .. }));
+        per.network.respond(reply, vec![2]);
+        assert_eq!(ken.ask(&name, vec![3]).await, Err(Failure::Refused));
+        assert!(matches!(per.events.recv().await, Some(Event::Disconnected { .. })));
+        per.hears_nothing().await;
+
+        // And what we were sending to one we remove has its outcome.
+        per.network.admit(vec![ken.listed()]);
+        ken.network.send(&name, vec![4]);
+        let Event::Arrived { .. } = per.next().await else { panic!("a request was sent") };
+        ken.network.admit(vec![]);
+        assert!(matches!(ken.next().await, Event::Failed { why: Failure::NoSuchPeer, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_comes_back_is_found_again() {
+        let (mut ken, per) = pair().await;
+        let (name, address, list) = (per.name.clone(), per.address(), ken.listed());
+        per.stop().await;
+        let down = ken.ask(&name, vec![1]).await;
+        assert!(matches!(&down, Err(Failure::Unreachable(why)) if why.contains(&address)), "{down:?}");
+
+        for round in 0..3 {
+            let per = Node::start_at("PER", 2, &address).await;
+            per.network.admit(vec![list.clone()]);
+            let echo = per.echo_on();
+            let answer = ken.ask(&name, vec![round]).await;
+            // The connection of the round before may be found dead only now.
+            let answer = if answer.is_err() { ken.ask(&name, vec![round]).await } else { answer };
+            assert_eq!(answer, Ok(vec![round]));
+            echo.abort();
+            let _ = echo.await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_too_large_fails_alone() {
+        let modest = Settings { max_request: 1000, max_response: 100, ..settings(2, "/ip4/127.0.0.1/tcp/0") };
+        let (mut ken, mut per) = (Node::start("KEN", 1).await, Node::start_with("PER", modest, 8).await);
+        ken.network.admit(vec![per.listed()]);
+        per.network.admit(vec![ken.listed()]);
+        let (to_per, to_ken) = (per.name.clone(), ken.name.clone());
+
+        // We know it ourselves.
+        let limit = 4 << 20;
+        let too_large = Failure::TooLarge { size: limit + 1, limit };
+        assert_eq!(ken.ask(&to_per, vec![0; limit + 1]).await, Err(too_large));
+        // The other side knows it, on a fresh connection and on a used one.
+        for size in [1001, limit] {
+            assert_eq!(ken.ask(&to_per, vec![0; size]).await, Err(Failure::Lost));
+            let (answer, _) = tokio::join!(ken.ask(&to_per, vec![7; 100]), per.echo());
+            assert_eq!(answer, Ok(vec![7; 100]));
+        }
+        // Our own response is too large: the other side sees a request without an answer.
+        let (answer, _) = tokio::join!(ken.ask(&to_per, vec![7; 101]), per.echo());
+        assert_eq!(answer, Err(Failure::Lost));
+        // Their response is too large for us.
+        let (answer, _) = tokio::join!(per.ask(&to_ken, vec![7; 101]), ken.echo());
+        assert_eq!(answer, Err(Failure::TooLarge { size: 101, limit: 100 }));
+        let (answer, _) = tokio::join!(per.ask(&to_ken, vec![7; 100]), ken.echo());
+        assert_eq!(answer, Ok(vec![7; 100]));
+    }
+
+    #[tokio::test]
+    async fn any_valid_identity_of_a_node_will_do() {
+        for (seeds, running) in [([2, 3], 2), ([2, 3], 3), ([3, 2], 2), ([3, 2], 3)] {
+            let (mut ken, mut per) = (Node::start("KEN", 1).await, Node::start("PER", running).await);
+            per.network.admit(vec![ken.listed()]);
+            // An address that is dead and one that is somebody else's do not hide the good one.
+            let other = Node::start("CHL", 9).await;
+            let addrs = [nowhere().await, other.address(), per.address()];
+            let addrs: Vec<&str> = addrs.iter().map(String::as_str).collect();
+            ken.network.admit(vec![listed("PER", &seeds, &addrs)]);
+            let to = per.name.clone();
+            let (answer, heard) = tokio::join!(ken.ask(&to, vec![5]), per.echo());
+            assert_eq!((answer, heard.0), (Ok(vec![5]), ken.name.clone()), "{seeds:?}, {running}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_identity_that_expires_is_cut_and_the_other_stays() {
+        let (mut old, mut new) = (Node::start("PER", 2).await, Node::start("PER", 3).await);
+        let mut ken = Node::start("KEN", 1).await;
+        let (to, list) = (old.name.clone(), ken.listed());
+        old.network.admit(vec![list.clone()]);
+        new.network.admit(vec![list]);
+        let both = [old.address(), new.address()];
+        let both: Vec<&str> = both.iter().map(String::as_str).collect();
+        ken.network.admit(vec![listed("PER", &[2, 3], &both[..1])]);
+        let (answer, _) = tokio::join!(ken.ask(&to, vec![1]), old.echo());
+        assert_eq!(answer, Ok(vec![1]));
+
+        ken.network.admit(vec![listed("PER", &[3], &both)]);
+        assert!(matches!(ken.events.recv().await, Some(Event::Disconnected { .. })));
+        let (answer, _) = tokio::join!(ken.ask(&to, vec![2]), new.echo());
+        assert_eq!(answer, Ok(vec![2]));
+        assert_eq!(old.ask(&ken.name, vec![3]).await, Err(Failure::Refused));
+    }
+
+    #[tokio::test]
+    async fn somebody_else_at_the_address_is_named() {
+        let (mut ken, chl) = (Node::start("KEN", 1).await, Node::start("CHL", 3).await);
+        // Chile is admitted, and still is not Peru.
+        ken.network.admit(vec![chl.listed(), listed("PER", &[2], &[&nowhere().await, &chl.address()])]);
+        chl.network.admit(vec![ken.listed()]);
+        let wrong = Failure::WrongIdentity { address: chl.address(), found: peer_id_of(&[3; 32]) };
+        assert_eq!(ken.ask(&named("PER"), vec![1]).await, Err(wrong));
+        // Nor are we ourselves.
+        ken.network.admit(vec![listed("PER", &[2], &[&ken.address()])]);
+        let own = ken.ask(&named("PER"), vec![1]).await;
+        assert!(matches!(&own, Err(Failure::Unreachable(why)) if why.contains("our own")), "{own:?}");
+        let wire = Wire::to(&ken).await;
+        ken.network.admit(vec![listed("PER", &[2], &[&wire.address, &ken.address()])]);
+        let wrong = Failure::WrongIdentity { address: wire.address, found: peer_id_of(&[1; 32]) };
+        assert_eq!(ken.ask(&named("PER"), vec![1]).await, Err(wrong));
+    }
+
+    #[tokio::test]
+    async fn an_identity_two_nodes_claim_stays_where_it_was() {
+        let (mut ken, mut per) = pair().await;
+        let claim = listed("CHL", &[2], &[&per.address()]);
+        let (to, list) = (ken.name.clone(), per.listed());
+        for roster in [vec![list.clone()], vec![claim.clone(), list.clone()], vec![list, claim]] {
+            ken.network.admit(roster);
+            let (answer, heard) = tokio::join!(per.ask(&to, vec![1]), ken.echo());
+            assert_eq!((answer, heard.0), (Ok(vec![1]), per.name.clone()));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_request_per_peer_waits_and_the_next_is_turned_away() {
+        // Two processes with one identity, as after a botched move to another machine.
+        let (mut ken, mut twin, mut per) =
+            (Node::start("KEN", 1).await, Node::start("KEN", 1).await, Node::start("PER", 2).await);
+        per.network.admit(vec![ken.listed()]);
+        let to = per.name.clone();
+        for node in [&ken, &twin] {
+            node.network.admit(vec![per.listed()]);
+        }
+        ken.network.send(&to, vec![1]);
+        let Event::Arrived { reply, .. } = per.next().await else { panic!("a request was sent") };
+        assert_eq!(twin.ask(&to, vec![2]).await, Err(Failure::Lost));
+        assert_eq!(ken.ask(&to, vec![3]).await, Err(Failure::Busy));
+        per.network.respond(reply, vec![4]);
+        assert!(matches!(ken.next().await, Event::Answered { frame, .. } if frame == [4]));
+        // A reply let go frees the place as well.
+        twin.network.send(&to, vec![5]);
+        drop(per.next().await);
+        assert!(matches!(twin.next().await, Event::Failed { why: Failure::Lost, .. }));
+        let (answer, _) = tokio::join!(twin.ask(&to, vec![6]), per.echo());
+        assert_eq!(answer, Ok(vec![6]));
+    }
+
+    #[tokio::test]
+    async fn a_wire_gone_dead_costs_one_time_out() {
+        let hasty = |seed| Settings {
+            request_timeout: Duration::from_millis(500),
+            ..settings(seed, "/ip4/127.0.0.1/tcp/0")
+        };
+        let mut ken = Node::start_with("KEN", hasty(1), 8).await;
+        let per = Node::start_with("PER", hasty(2), 8).await;
+        let wire = Wire::to(&per).await;
+        let to = per.name.clone();
+        ken.network.admit(vec![listed("PER", &[2], &[&wire.address])]);
+        per.network.admit(vec![ken.listed()]);
+        per.echo_on();
+        // More often than a peer may have connections: Peru does not know that the old ones are dead.
+        for round in 0..6 {
+            assert_eq!(ken.ask(&to, vec![round; 1000]).await, Ok(vec![round; 1000]), "round {round}");
+            wire.fall_silent(20_000);
+            assert_eq!(ken.ask(&to, vec![round; 4 << 20]).await, Err(Failure::Timeout), "round {round}");
+        }
+    }
+
+    #[test]
+    fn an_end_does_not_wait_for_a_dead_line() {
+        /// A socket that takes and gives nothing.
+        struct Dead;
+
+        impl AsyncRead for Dead {
+            fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+                Poll::Pending
+            }
+        }
+
+        impl AsyncWrite for Dead {
+            fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+                Poll::Pending
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+
+            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+        }
+
+        let mut nobody = Context::from_waker(std::task::Waker::noop());
+        let upgrade = yamux::Config::default().upgrade_outbound(Dead, "/yamux/1.0.0");
+        let mut muxer = upgrade.now_or_never().expect("no wait").expect("no error");
+        assert!(Pin::new(&mut muxer).poll_close(&mut nobody).is_pending(), "then Curt can go");
+        assert!(Pin::new(&mut Curt(muxer)).poll_close(&mut nobody).is_ready());
+    }
+
+    #[tokio::test]
+    async fn events_nobody_takes_hold_the_network_back() {
+        let slow = settings(9, "/ip4/127.0.0.1/tcp/0");
+        let mut chl = Node::start_with("CHL", slow, 1).await;
+        let to = chl.name.clone();
+        let mut peers = Vec::new();
+        for seed in 1..=5 {
+            let peer = Node::start(&format!("P{seed}"), seed).await;
+            peer.network.admit(vec![chl.listed()]);
+            peers.push(peer);
+        }
+        chl.network.admit(peers.iter().map(Node::listed).collect());
+        for peer in &peers {
+            peer.network.send(&to, vec![peer.seed]);
+        }
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(chl.events.len(), 1, "the channel is full, and nothing is lost");
+        for _ in &peers {
+            chl.echo().await;
+        }
+        for peer in &mut peers {
+            assert!(matches!(peer.next().await, Event::Answered { frame, .. } if frame == [peer.seed]));
+        }
+        // Nor does a full channel hold up the end.
+        for peer in &peers {
+            peer.network.send(&to, vec![0]);
+        }
+        sleep(Duration::from_millis(100)).await;
+        timeout(Duration::from_secs(5), chl.stop()).await.expect("it stops");
+    }
+
+    #[tokio::test]
+    async fn every_frame_has_one_outcome_whatever_happens_to_the_peer() {
+        for seed in 1..=4_u64 {
+            let mut random = seed;
+            let mut below = |limit: u64| {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 33) % limit
+            };
+            let (mut ken, per) = pair().await;
+            let (to, address, list) = (per.name.clone(), per.address(), ken.listed());
+            let mut network = per.network.clone();
+            let mut echo = Some(per.echo_on());
+            let (mut answered, mut failed) = (0, 0);
+            for turn in 0..60 {
+                let frame = vec![turn; 1 + below(200_000) as usize % 60_000];
+                ken.network.send(&to, frame.clone());
+                sleep(Duration::from_micros(below(1500))).await;
+                match (below(3), echo.take()) {
+                    (0, Some(running)) => {
+                        network.shutdown();
+                        drop(running.await.expect("no panic"));
+                    }
+                    (_, None) => {
+                        let per = Node::start_at("PER", 2, &address).await;
+                        per.network.admit(vec![list.clone()]);
+                        network = per.network.clone();
+                        echo = Some(per.echo_on());
+                    }
+                    (_, running) => echo = running,
+                }
+                match ken.next().await {
+                    Event::Answered { frame: answer, .. } => {
+                        assert_eq!(answer, frame, "seed {seed}, turn {turn}");
+                        answered += 1;
+                    }
+                    Event::Failed { .. } => failed += 1,
+                    other => panic!("seed {seed}, turn {turn}: {other:?}"),
+                }
+            }
+            assert!(answered > 0 && failed > 0, "seed {seed}: {answered} answered, {failed} failed");
+            while let Ok(event) = timeout(Duration::from_millis(200), ken.events.recv()).await {
+                let late = matches!(event, Some(Event::Answered { .. } | Event::Failed { .. }));
+                assert!(!late, "seed {seed}: a second outcome, {event:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_quiet_connection_ends_when_we_said_and_is_made_again() {
+        let brief = |seed| Settings {
+            idle_timeout: Duration::from_millis(200),
+            ..settings(seed, "/ip4/127.0.0.1/tcp/0")
+        };
+        let mut ken = Node::start_with("KEN", brief(1), 8).await;
+        let per = Node::start_with("PER", brief(2), 8).await;
+        let to = per.name.clone();
+        ken.network.admit(vec![per.listed()]);
+        per.network.admit(vec![ken.listed()]);
+        per.echo_on();
+        for _ in 0..3 {
+            let began = Instant::now();
+            assert_eq!(ken.ask(&to, vec![1]).await, Ok(vec![1]));
+            assert!(matches!(ken.events.recv().await, Some(Event::Disconnected { .. })));
+            assert!(began.elapsed() >= Duration::from_millis(150));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_an_address() {
+        let (mut ken, mut per) = pair().await;
+        let name = per.address().replace("/ip4/127.0.0.1/", "/dns4/localhost/");
+        ken.network.admit(vec![listed("PER", &[2], &[&name])]);
+        let to = per.name.clone();
+        let (answer, _) = tokio::join!(ken.ask(&to, vec![1]), per.echo());
+        assert_eq!(answer, Ok(vec![1]));
+    }
+
+    #[tokio::test]
+    async fn a_port_is_not_shared() {
+        let ken = Node::start("KEN", 1).await;
+        let (sender, _events) = mpsc::channel::<Event>(1);
+        let second = start(settings(2, &ken.address()), sender).await;
+        assert!(matches!(second, Err(NetworkError::Listen { address, .. }) if address == ken.address()));
+    }
+
+    #[test]
+    fn session_secrets_are_never_written() {
+        assert!(refuse_key_log(None).is_ok());
+        for value in ["", "/tmp/keys"] {
+            let refused = refuse_key_log(Some(value.into())).expect_err("it is set").to_string();
+            assert!(refused.contains("SSLKEYLOGFILE") && refused.contains("Unset it"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn identities_and_addresses_are_checked_with_a_remedy() {
+        check_peer_id(&peer_id_of(&[1; 32])).expect("our own kind of identity");
+        // An RSA identity, a bare hash, a slip of the pen, nothing.
+        for text in ["QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N", "12D3Koo", " 12D3KooW", ""] {
+            let flaw = check_peer_id(text).expect_err(text).to_string();
+            assert!(flaw.contains("key set"), "{flaw}");
+        }
+        for text in ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/4710", "/dns4/liaison.example.ke/tcp/4710"] {
+            check_address(text).expect("an address");
+        }
+        let id = peer_id_of(&[1; 32]);
+        for text in [
+            "127.0.0.1:4710",
+            "/ip4/127.0.0.1",
+            "/ip4/127.0.0.1/udp/4710/quic-v1",
+            "/dnsaddr/liaison.example.ke",
+            "/memory/1",
+            &format!("/ip4/127.0.0.1/tcp/4710/p2p/{id}"),
+            "",
+        ] {
+            let flaw = check_address(text).expect_err(text).to_string();
+            assert!(flaw.contains("/dns4/liaison.example.ke/tcp/4710"), "{flaw}");
+        }
+    }
+
+    #[test]
+    fn a_key_never_shows() {
+        let shown = format!("{:?}", settings(7, ""));
+        assert!(shown.contains("12D3Koo") && !shown.contains("7, 7"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_size_is_only_a_promise() {
+        let mut short: &[u8] = &[0, 0x40, 0, 0, 1, 2, 3];
+        let error = read_frame(&mut short, 4 << 20).await.expect_err("it broke off");
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        let mut large: &[u8] = &[0xff; 8];
+        let error = read_frame(&mut large, 4 << 20).await.expect_err("too large");
+        assert!(matches!(Spoilt::of(&error), Some(Spoilt::TooLarge { size: 0xffff_ffff, .. })));
+        assert_eq!(large.len(), 4, "nothing after the size was read");
+    }
+
+    #[tokio::test]
+    async fn connections_use_tls_1_3_with_the_hybrid_group() {
+        let (mut ken, mut per) = pair().await;
+        let wire = Wire::to(&per).await;
+        ken.network.admit(vec![listed("PER", &[2], &[&wire.address])]);
+        let to = per.name.clone();
+        let (answer, _) = tokio::join!(ken.ask(&to, vec![1]), per.echo());
+        assert_eq!(answer, Ok(vec![1]));
+        let said = wire.line.said.lock().expect("no panics here").clone();
+        let hello = ServerHello::read(&said).expect("a ServerHello after the choice of TLS");
+        // RFC 8446, section 4.2.1; draft-ietf-tls-ecdhe-mlkem, X25519MLKEM768.
+        assert_eq!(hello, ServerHello { version: 0x0304, group: 0x11ec });
+    }
+
+    /// What a server chose, as RFC 8446, section 4.1.3 puts it.
+    #[derive(Debug, Eq, PartialEq)]
+    struct ServerHello {
+        version: u16,
+        group: u16,
+    }
+
+    impl ServerHello {
+        /// Read it from the first bytes a node says: multistream-select in clear, then TLS records.
+        fn read(mut said: &[u8]) -> Option<Self> {
+            let said = &mut said;
+            while {
+                let length = take(said, 1)?[0].into();
+                take(said, length)? != b"/tls/1.0.0\n"
+            } {}
+            let [0x16, 3, 3, ..] = take(said, 5)? else { return None };
+            let [2, ..] = take(said, 4)? else { return None };
+            take(said, 2 + 32)?;
+            let session = usize::from(take(said, 1)?[0]);
+            take(said, session + 2 + 1)?;
+            let length = number(said)?;
+            let mut extensions = take(said, length.into())?;
+            let (mut version, mut group) = (None, None);
+            while !extensions.is_empty() {
+                let (kind, length) = (number(&mut extensions)?, number(&mut extensions)?);
+                let mut body = take(&mut extensions, length.into())?;
+                match kind {
+                    43 => version = number(&mut body),
+                    51 => group = number(&mut body),
+                    _ => {}
+                }
+            }
+            Some(Self { version: version?, group: group? })
+        }
+    }
+
+    fn take<'a>(from: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = from.split_at_checked(count)?;
+        *from = rest;
+        Some(taken)
+    }
+
+    fn number(from: &mut &[u8]) -> Option<u16> {
+        take(from, 2)?.try_into().ok().map(u16::from_be_bytes)
+    }
+
+    #[tokio::test]
+    #[ignore = "a measurement"]
+    async fn round_trips_per_second() {
+        let (mut ken, per) = pair().await;
+        let to = per.name.clone();
+        per.echo_on();
+        let began = Instant::now();
+        for _ in 0..5000 {
+            ken.ask(&to, vec![1; 1024]).await.expect("an answer");
+        }
+        println!("{:.0} round trips/s", 5000.0 / began.elapsed().as_secs_f64());
+    }
+}
