@@ -1,0 +1,14 @@
+//! The rehearsal: many nodes in one thread, on disks that forget and a network that delays, repeats and loses.
+//!
+//! Everything comes from one seed, so that what fails once fails again. [`SimDisk`] stands in for the disk,
+//! [`World`] for everything else around the nodes: network, clocks, power, officers. What must hold is asserted
+//! by the tests, not here. [`processes`] has what drives real ones.
+
+mod dice;
+pub mod processes;
+mod sim_disk;
+mod world;
+
+pub use dice::Dice;
+pub use sim_disk::{Failure, SimDisk, Torn};
+pub use world::{House, World, all_rows};
