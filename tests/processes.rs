@@ -17,7 +17,7 @@ use liaison_protocol::operator::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// How long a test waits for what must happen.
@@ -94,6 +94,8 @@ pub struct House {
     api_port: u16,
     running: Option<Child>,
     api: Api,
+    /// What the node told on standard error: apart, for its folder may be on a disk that the test fills.
+    told: NamedTempFile,
     _kept: TempDir,
 }
 
@@ -118,7 +120,8 @@ impl House {
             .arg(kept.path().join("roots")));
         assert!(made.status.success(), "init: {}", said(&made));
         let api = Api::open(&folder, api_port);
-        Self { state: state.into(), node, folder, peer_port, api_port, running: None, api, _kept: kept }
+        let told = NamedTempFile::new().expect("a file for the test");
+        Self { state: state.into(), node, folder, peer_port, api_port, running: None, api, told, _kept: kept }
     }
 
     /// The node's folder.
@@ -172,7 +175,7 @@ impl House {
     /// Start the node by this command, and wait until it answers.
     pub fn start_as(&mut self, mut command: Command) {
         assert!(self.running.is_none(), "the node runs already");
-        let told = File::options().create(true).append(true).open(self.told()).expect("the folder is ours");
+        let told = File::options().append(true).open(self.told.path()).expect("the file is ours");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(told).spawn();
         self.running = Some(child.expect("the program is built"));
         wait_for("the node answers", || {
@@ -208,13 +211,9 @@ impl House {
         self.running.as_mut()?.try_wait().expect("it is ours")
     }
 
-    fn told(&self) -> PathBuf {
-        self.folder.with_file_name("told")
-    }
-
     /// The end of what the node told on standard error, over all its runs.
     pub fn last_words(&self) -> String {
-        let told = fs::read(self.told()).unwrap_or_default();
+        let told = fs::read(self.told.path()).unwrap_or_default();
         String::from_utf8_lossy(&told[told.len().saturating_sub(8192)..]).into_owned()
     }
 

@@ -127,13 +127,6 @@ impl Exchange {
             Record::Received { proof, .. } => Some(proof.leaf),
             _ => None,
         };
-        // It was let in, so what it follows is here or was refused for good: unread perhaps, and then only this tells.
-        if !ours
-            && let Some(prev) = verified.message().prev
-            && !self.said.contains_key(&prev)
-        {
-            self.void.insert(prev);
-        }
         let case = &verified.message().case;
         // Our file number is what we say it is, not what a peer says.
         if ours {
