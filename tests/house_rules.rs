@@ -19,6 +19,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("csv", &["node/src/register.rs"]),
     ("ed25519_dalek", &["protocol/src/sign.rs"]),
     ("getrandom", &["node/src/keys.rs"]),
+    ("icu_normalizer", &["protocol/src/letters.rs"]),
+    ("icu_properties", &["protocol/src/letters.rs"]),
     ("libp2p", &["node/src/peers.rs"]),
     ("rayon", &["node/src/node.rs"]),
     ("rcgen", &["node/src/http.rs"]),
@@ -37,6 +39,8 @@ const DOORS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "data-encoding",
     "ed25519-dalek",
+    "icu_normalizer",
+    "icu_properties",
     "jiff",
     "serde",
     "serde_json",

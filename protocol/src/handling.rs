@@ -4,6 +4,7 @@
 //! is treated as the strictest there is and put before an officer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,74 @@ pub enum Coded<T> {
     /// A value of a newer code list.
     Unknown(Line),
 }
+
+impl<T> Coded<T> {
+    /// The value, if our code list has it.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// Whether it is this value of our code list.
+    pub fn is(&self, value: T) -> bool
+    where
+        T: PartialEq,
+    {
+        self.known() == Some(&value)
+    }
+}
+
+impl<T> From<T> for Coded<T> {
+    fn from(value: T) -> Self {
+        Self::Known(value)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Coded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(value) => value.fmt(f),
+            Self::Unknown(code) => code.fmt(f),
+        }
+    }
+}
+
+/// Define a code list: an enum whose values are the words of a published list, kept in the order of their names.
+macro_rules! code_list {
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident = $code:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, serde::Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Serialize,
+            utoipa::ToSchema,
+        )]
+        #[allow(missing_docs, reason = "the names are the code list")]
+        pub enum $name {
+            $($(#[$note])* #[serde(rename = $code)] $variant,)+
+        }
+
+        impl $name {
+            /// The whole list.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word of the code list.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use code_list;
 
 /// The conditions under which a message is given.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]

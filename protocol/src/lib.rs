@@ -5,17 +5,21 @@
 
 pub mod audit;
 pub mod authority;
+pub mod calendar;
 pub mod desk;
 pub mod entry;
 pub mod envelope;
 pub mod exchange;
 pub mod fault;
 pub mod handling;
+pub mod item;
 pub mod json;
 pub mod jws;
 pub mod key_set;
+mod letters;
 pub mod licence;
 pub mod mail;
+pub mod mark;
 pub mod merkle;
 pub mod message;
 pub mod note;
