@@ -31,6 +31,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sha2", &["protocol/src/merkle.rs"]),
     ("sled", &["node/src/store.rs"]),
     ("tracing_subscriber", &["node/src/main.rs"]),
+    ("unicode_security", &["protocol/src/letters.rs"]),
     ("ureq", &["cli/src/client.rs", "node/src/demo.rs", "tests/processes.rs"]),
     ("utoipa_axum", &["node/src/http.rs"]),
 ];
@@ -47,6 +48,7 @@ const PURE: &[&str] = &[
     "serde_json_canonicalizer",
     "sha2",
     "thiserror",
+    "unicode-security",
     "utoipa",
     "zeroize",
 ];

@@ -1,10 +1,11 @@
-//! What Unicode knows about letters: normal forms, values of digits, scripts.
+//! What Unicode knows about letters: normal forms, values of digits, scripts, look-alikes.
 //!
-//! The only file that names the libraries with Unicode's data.
+//! The only file that names the libraries with Unicode's data. What a look-alike means for a serial number is
+//! decided in `serial`.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::CodePointMapData;
-use icu_properties::props::{GeneralCategory, Script as Property};
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup, Script as Property};
 use icu_properties::script::ScriptWithExtensions;
 
 use crate::mark::Script;
@@ -39,6 +40,17 @@ pub(crate) fn digit(letter: char) -> Option<char> {
     char::from_digit(u32::try_from(before % 10).ok()?, 10)
 }
 
+/// Whether the character is no letter but a space, a sign of punctuation, or layout such as a mark of direction.
+pub(crate) fn is_sign(letter: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(letter);
+    let signs = [GeneralCategoryGroup::Punctuation, GeneralCategoryGroup::Separator];
+    let layout = [GeneralCategory::Control, GeneralCategory::Format];
+    letter.is_whitespace()
+        || letter == MINUS
+        || layout.contains(&category)
+        || signs.iter().any(|group| group.contains(category))
+}
+
 /// The script a letter or digit tells of; none for what all scripts share.
 pub(crate) fn script(letter: char) -> Option<Script> {
     let property = match CodePointMapData::<Property>::new().get(letter) {
@@ -70,6 +82,21 @@ pub(crate) fn script(letter: char) -> Option<Script> {
         _ => Script::Other,
     })
 }
+
+/// The letter that Unicode takes for the model of all that look like this one (UTS #39); itself if there is none
+/// or if it looks like several letters in a row.
+pub(crate) fn look(letter: char) -> char {
+    let mut buffer = [0; 4];
+    let text: &str = letter.encode_utf8(&mut buffer);
+    let mut models = unicode_security::skeleton(text);
+    match (models.next(), models.next()) {
+        (Some(model), None) => model,
+        _ => letter,
+    }
+}
+
+/// A dash to everybody but Unicode, which counts it among mathematical signs.
+const MINUS: char = '\u{2212}';
 
 /// The mathematical digits are five runs in a row; no longer run is known.
 const LONGEST_RUN: u32 = 200;

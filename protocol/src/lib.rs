@@ -24,5 +24,6 @@ pub mod merkle;
 pub mod message;
 pub mod note;
 pub mod operator;
+pub mod serial;
 pub mod sign;
 pub mod tile;
