@@ -65,6 +65,8 @@ impl Party {
             by: By::Auto { rule: "a rule".parse().expect("a line") },
             lang: "en".into(),
             case: CaseRefs::default(),
+            attachments: Vec::new(),
+            parts: Vec::new(),
         };
         let verified = seal(message, "msg-1", &SecretKey::from_seed(&[7; 32]));
         let record = Record::Sent { to: to.clone(), token: verified.token().to_owned() };

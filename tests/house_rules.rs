@@ -25,14 +25,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rayon", &["node/src/node.rs"]),
     ("rcgen", &["node/src/http.rs"]),
     ("rust_iso3166", &["node/src/init.rs"]),
-    ("rustls", &["cli/src/client.rs", "node/src/http.rs", "node/src/demo.rs", "tests/processes.rs"]),
+    ("rustix", &["node/src/main.rs"]),
+    ("rustls", &["cli/src/client.rs", "node/src/http.rs", "node/src/demo/office.rs", "tests/processes.rs"]),
     ("schemars", &["node/src/config.rs"]),
     ("serde_json_canonicalizer", &["protocol/src/json.rs"]),
     ("sha2", &["protocol/src/merkle.rs"]),
     ("sled", &["node/src/store.rs"]),
     ("tracing_subscriber", &["node/src/main.rs"]),
     ("unicode_security", &["protocol/src/letters.rs"]),
-    ("ureq", &["cli/src/client.rs", "node/src/demo.rs", "tests/processes.rs"]),
+    ("ureq", &["cli/src/client.rs", "node/src/demo/office.rs", "tests/processes.rs"]),
     ("utoipa_axum", &["node/src/http.rs"]),
 ];
 

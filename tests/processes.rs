@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use liaison_protocol::attachment::Attachment;
 use liaison_protocol::operator::{
     ExchangePage, ExchangeSummary, ExchangeView, NodeView, PeerView, Problem, ReadyView, State,
 };
@@ -358,6 +359,15 @@ impl Api {
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
+        let (status, bytes) = self.bytes(request, body)?;
+        Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+    }
+
+    fn bytes(
+        &self,
+        request: ureq::http::request::Builder,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<(u16, Vec<u8>), ureq::Error> {
         let mut answer = match body {
             Some((content_type, bytes)) => {
                 let request = request.header("Content-Type", content_type).body(bytes)?;
@@ -368,8 +378,21 @@ impl Api {
             None => self.agent.run(request.body(())?)?,
         };
         let status = answer.status().as_u16();
-        let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec()?;
-        Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+        Ok((status, answer.body_mut().with_config().limit(64 << 20).read_to_vec()?))
+    }
+
+    /// Put a photograph or document in.
+    pub fn put_attachment(&self, name: &str, media_type: &str, content: &[u8]) -> Attachment {
+        let path = format!("/v1/attachments?name={name}");
+        self.must("attachment", self.ask("PUT", &path, Some((media_type, content)), None))
+    }
+
+    /// What is answered to the request for an attachment of an exchange.
+    pub fn attachment(&self, exchange: &str, digest: &str) -> (u16, Vec<u8>) {
+        let request = ureq::http::Request::builder()
+            .uri(format!("{}/v1/exchanges/{exchange}/attachments/{digest}", self.url))
+            .header("Authorization", &self.authorization);
+        self.bytes(request, None).expect("it answers")
     }
 
     /// Ask for something with a JSON body. An error: nobody answered.

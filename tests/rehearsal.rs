@@ -5,6 +5,7 @@
 //! by the tests, not here. [`processes`] has what drives real ones.
 
 mod dice;
+mod officers;
 pub mod processes;
 mod sim_disk;
 mod world;

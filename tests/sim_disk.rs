@@ -307,6 +307,14 @@ impl State {
         self.files.insert(path.to_owned(), File { now, durable, named, before, ..File::default() });
     }
 
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let file = self.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        let before = self.files.remove(to).map(Box::new);
+        self.graves.insert(from.to_owned(), file.clone());
+        self.files.insert(to.to_owned(), File { named: before.is_some(), before, ..file });
+        Ok(())
+    }
+
     fn sync_folder(&mut self, folder: &str) {
         for (_, file) in self.files.iter_mut().filter(|(path, _)| folder_of(path) == folder) {
             file.named = true;
@@ -377,6 +385,20 @@ impl Disk for SimDisk {
             },
             // Renamed, and the folder not synced.
             |state| state.replace(path, bytes),
+            false,
+        )
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.change(
+            |state| {
+                state.rename(from, to)?;
+                state.sync_folder(folder_of(to));
+                state.sync_folder(folder_of(from));
+                Ok(())
+            },
+            // Renamed, and the folder not synced.
+            |state| drop(state.rename(from, to)),
             false,
         )
     }

@@ -65,8 +65,8 @@ fn common(view: &ExchangeView) -> Value {
         })
         .collect();
     json!({
-        "id": view.summary.id, "kind": view.summary.kind, "licence_no": view.summary.licence_no,
-        "outcome": view.summary.outcome, "presented": view.presented, "result": view.result,
+        "id": view.summary.id, "kind": view.summary.kind, "subject": view.summary.subject,
+        "outcome": view.summary.outcome, "result": view.result,
         "notice": view.notice, "timeline": timeline,
     })
 }
@@ -319,12 +319,12 @@ fn kill_9_at_any_moment_loses_nothing_that_was_acknowledged_and_doubles_nothing(
     });
     let lists = both.each_ref().map(Api::exchanges);
     for list in &lists {
-        let licences: BTreeSet<_> = list.iter().map(|summary| &summary.licence_no).collect();
+        let licences: BTreeSet<_> = list.iter().map(|summary| &summary.subject).collect();
         assert_eq!(licences.len(), list.len(), "one key, two exchanges");
         let ids: BTreeMap<_, _> = list.iter().map(|summary| (summary.id.to_string(), summary)).collect();
         for (licence, (side, id)) in &acknowledged {
             let found = ids.get(id).unwrap_or_else(|| panic!("{licence} of side {side} is missing"));
-            assert_eq!(&found.licence_no, licence);
+            assert_eq!(&found.subject, licence);
         }
         // What a clerk was not told of may have happened all the same, once: it repeats until it is told.
         assert_eq!(list.len(), created);
@@ -548,7 +548,7 @@ fn an_operator_who_slips_is_told_where_and_how_to_mend_it() {
     );
     problem(post("/v1/exchanges/abcdef/acts", br#"{"act":"withdraw","reason":"x"}"#, None), 404, &["abcdef"]);
     problem(post("/v1/nothing", b"{}", None), 404, &["openapi.json"]);
-    problem(post("/v1/peers", &vec![b' '; 300 << 10], None), 413, &[]);
+    problem(post("/v1/peers", &vec![b' '; 10 << 20], None), 413, &[]);
     let typed = api.ask("POST", "/v1/exchanges", Some(("text/plain", good.as_bytes())), Some("k"));
     problem(typed.expect("it answers"), 415, &["application/json"]);
     problem(api.with_token("wrong").ask("GET", "/v1/node", None, None).expect("it answers"), 401, &["token"]);
@@ -659,20 +659,21 @@ fn a_stranger_gets_nowhere() {
     wait_for("it arrives", || ken.api().exchanges().first().cloned());
 }
 
+/// Sign the next version of a node's key set.
+fn renew(house: &House, out: &Path, more: &[&str]) {
+    let roots = house.roots().display().to_string();
+    let out = out.display().to_string();
+    let mut args = vec!["key-set", "renew", "--roots", &roots, "--out", &out];
+    args.extend(more);
+    let made = house.liaison_node(&args);
+    assert!(made.status.success(), "{}", said(&made));
+}
+
 #[test]
 fn a_renewed_key_set_travels_in_the_mail() {
     let (mut ken, mut per) = two("KEN", "PER");
     assert_eq!(per.api().peer("KEN").key_set_version, 1);
     let out = ken.folder().with_file_name("next-key-set");
-    let renew = |house: &House, out: &Path, more: &[&str]| {
-        let roots = house.roots().display().to_string();
-        let mut args = vec!["key-set", "renew", "--roots", &roots, "--out"];
-        let out = out.display().to_string();
-        args.push(&out);
-        args.extend(more);
-        let made = house.liaison_node(&args);
-        assert!(made.status.success(), "{}", said(&made));
-    };
     renew(&ken, &out, &[]);
     let installed = ken.liaison(&["node", "install-key-set", &out.display().to_string()]);
     assert!(installed.status.success(), "{}", said(&installed));
@@ -715,6 +716,51 @@ fn a_renewed_key_set_travels_in_the_mail() {
     }
     let id = per.api().open_exchange("KEN", &verification("KE-1"), "later").summary.id.to_string();
     per.api().wait_until(&id, State::Delivered);
+}
+
+#[test]
+fn p1_a_key_rotates_while_requests_are_open_and_the_link_is_down() {
+    let (mut ken, mut per) = two("KEN", "PER");
+    assert!(per.stop().success());
+    let ask = |ken: &House, number: &str| {
+        ken.api().open_exchange("PER", &verification("PE-1"), number).summary.id.to_string()
+    };
+    let before: Vec<String> = (0..3).map(|n| ask(&ken, &format!("before-{n}"))).collect();
+    let replace_key = |ken: &mut House, more: &[&str], file: &str| {
+        let out = ken.folder().with_file_name(file);
+        renew(ken, &out, more);
+        assert!(ken.stop().success());
+        ken.start();
+        let installed = ken.liaison(&["node", "install-key-set", &out.display().to_string()]);
+        assert!(installed.status.success(), "{}", said(&installed));
+    };
+    replace_key(&mut ken, &["--rotate"], "second");
+    let after = ask(&ken, "after");
+    per.start();
+    // Old mail counts, new mail counts, and time is counted from delivery.
+    for id in before.iter().chain([&after]) {
+        ken.api().wait_until(id, State::Delivered);
+        agreed(ken.api(), per.api(), id);
+        let due = |house: &House| house.api().exchange(id).summary.due.expect("an acknowledgement is owed");
+        assert_eq!(due(&ken), due(&per));
+    }
+    let arrived: Vec<String> =
+        per.api().exchanges().iter().rev().map(|summary| summary.id.to_string()).collect();
+    assert_eq!(arrived, [&before[..], &[after]].concat(), "in the order they were sealed");
+
+    // What is sealed and not delivered when its key is revoked does not count.
+    assert!(per.stop().success());
+    let late = ask(&ken, "late");
+    std::thread::sleep(Duration::from_secs(1));
+    replace_key(&mut ken, &["--rotate", "--revoke", "msg-2", "--reason", "a laptop was stolen"], "third");
+    let good = ask(&ken, "good");
+    per.start();
+    ken.api().wait_until(&good, State::Delivered);
+    ken.api().wait_until(&late, State::Delivered);
+    for house in [&mut ken, &mut per] {
+        assert!(house.stop().success());
+        assert_log_holds(house);
+    }
 }
 
 /// Ask until the node stops; what it acknowledged.
@@ -827,6 +873,18 @@ impl Drop for SmallDisk {
 }
 
 #[test]
+fn what_an_officer_said_before_the_list_had_it_is_no_news_when_the_list_says_the_same() {
+    let (ken, per) = two("KEN", "PER");
+    let id = ken.api().open_exchange("PER", &verification("PE-1"), "early").summary.id.to_string();
+    per.api().wait_until(&id, State::Delivered);
+    per.api().act(&id, &json!({"act": "answer", "outcome": {"answer": "VALID"}}));
+    ken.api().wait_until(&id, State::Answered);
+    assert_eq!(per.api().import(&list("")), 0);
+    // What differs from what was said is news.
+    assert_eq!(per.api().import(&list("").replace("PE-1,IMPORT,ACTIVE", "PE-1,IMPORT,REVOKED")), 1);
+}
+
+#[test]
 fn a_data_folder_that_cannot_be_written_is_named() {
     let mut ken = House::new("KEN");
     // The superuser writes where it likes: a file where a folder should be stops even it.
@@ -838,6 +896,58 @@ fn a_data_folder_that_cannot_be_written_is_named() {
     fs::remove_file(ken.at("data/index")).expect("ours");
     ken.start();
     assert_eq!(ken.api().ready().0, 200);
+}
+
+#[test]
+fn an_old_copy_signs_nothing_though_no_peer_is_there_and_two_officers_can_vouch_for_one() {
+    let (mut ken, mut per) = two("KEN", "PER");
+    ken.api().open_exchange("PER", &verification("PE-1"), "before");
+    assert!(ken.stop().success() && per.stop().success());
+    let (data, old) = (ken.at("data"), ken.at("old"));
+    assert!(run(Command::new("cp").arg("-a").arg(&data).arg(&old)).status.success());
+    ken.start();
+    ken.api().open_exchange("PER", &verification("PE-1"), "after");
+    assert!(ken.stop().success());
+    fs::remove_dir_all(&data).expect("ours");
+    fs::rename(&old, &data).expect("ours");
+
+    let is_refused = |ken: &mut House, word: &str| {
+        ken.start();
+        let (status, view) = ken.api().ready();
+        let why = view.why.unwrap_or_default();
+        assert!(status == 503 && why.contains(word) && why.contains("liaison-node vouch"), "{why}");
+        let body = json!({"peer": "PER", "opening": verification("PE-1")});
+        let refused = ken.api().try_send("POST", "/v1/exchanges", &body, Some("new")).expect("it answers");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(ken.stop().success());
+    };
+    is_refused(&mut ken, "log rolled back");
+    fs::remove_file(ken.at("signed")).expect("ours");
+    is_refused(&mut ken, "marker");
+
+    let vouch = |officers: &[&str]| {
+        let mut command = Command::new(program("liaison-node"));
+        command
+            .arg("vouch")
+            .arg("--config")
+            .arg(ken.at("liaison.toml"))
+            .args(["--reason", "compared with PER"]);
+        for officer in officers {
+            command.args(["--officer", officer]);
+        }
+        run(&mut command)
+    };
+    for officers in [&["achieng"][..], &["achieng", "achieng"]] {
+        let refused = vouch(officers);
+        assert!(!refused.status.success() && said(&refused).contains("officers vouch"), "{}", said(&refused));
+    }
+    let vouched = vouch(&["achieng", "okello"]);
+    assert!(vouched.status.success(), "{}", said(&vouched));
+    ken.start();
+    assert_eq!(ken.api().ready().0, 200);
+    ken.api().open_exchange("PER", &verification("PE-1"), "vouched");
+    assert!(ken.stop().success());
+    assert_log_holds(&ken);
 }
 
 #[test]

@@ -9,24 +9,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use liaison_node::keys::{Keys, Named};
 use liaison_node::log::{Place, Spiller};
 use liaison_node::node::{Done, Input, Node, Now, Output, Parts, Request};
-use liaison_node::register::Licences;
+use liaison_node::register::Register;
 use liaison_node::store::{Memory, Rows, Store};
 use liaison_protocol::authority::{Function, NodeId, OfficerId, Timestamp};
 use liaison_protocol::desk::Table;
 use liaison_protocol::entry::IdempotencyKey;
-use liaison_protocol::handling::Coded;
 use liaison_protocol::key_set::{Contact, KeySet, KeyUse, LogName, SignedKeySet, TransportIdentity};
-use liaison_protocol::licence::{Answer, Authenticity, Ground, LicenceEvent, Presented};
 use liaison_protocol::mail::{Mail, MailReply};
 use liaison_protocol::merkle::{self, Hash, LeafIndex, TreeHead};
-use liaison_protocol::message::{MessageId, Outcome};
+use liaison_protocol::message::MessageId;
 use liaison_protocol::note::{AddCheckpoint, open_checkpoint};
-use liaison_protocol::operator::{
-    Act, ActRequest, AdmitRequest, Mistake, OpenRequest, Opening, Question, Rules,
-};
+use liaison_protocol::operator::{ActRequest, AdmitRequest, Enclosed, Mistake, OpenRequest, Opening, Rules};
 use liaison_protocol::sign::SecretKey;
 
 use crate::dice::Dice;
+use crate::officers;
 use crate::sim_disk::{Failure, SimDisk, Torn};
 
 /// Most nodes in a world.
@@ -239,6 +236,15 @@ impl World {
         }
     }
 
+    /// Weeks in which nobody orders anything: what is due and does not come passes, and is reminded of.
+    pub fn let_times_pass(&mut self) {
+        self.now += 60 * 24 * 3_600_000;
+        for house in 0..self.houses.len() {
+            self.round_within(house, 1);
+        }
+        self.run_until_quiet();
+    }
+
     /// An hour in which nobody orders anything. Returns how much was said in it.
     pub fn idle_hour(&mut self) -> usize {
         let mut said = 0;
@@ -399,7 +405,7 @@ impl World {
                     self.carry(house, output);
                 }
                 let node = self.houses[house].node.as_ref().expect("it runs");
-                if let Some(at) = node.wakes_at() {
+                if let Some(at) = node.posts_at() {
                     // Never at once: a node that asked for that without an end would stop the world.
                     let after = at.saturating_sub(now.millis).max(1);
                     self.round_within(house, after);
@@ -467,7 +473,7 @@ impl World {
                     self.later(after, Event::Responds { post: ticket, frame });
                 }
             }
-            Output::Roster | Output::Witnessed { .. } => {}
+            Output::Roster | Output::Wanted(_) | Output::Witnessed { .. } => {}
         }
     }
 
@@ -565,10 +571,12 @@ impl World {
             us: node_id(house),
             keys: keys_of(house),
             store: Store::new(rows),
+            signed: Some(0),
+            firearms: Box::new(|_| officers::firearms()),
             licences: Box::new({
                 let newest = self.houses[house].list;
                 move |digest| {
-                    let mut lists = (0..=newest).map(|version| list(house, version));
+                    let mut lists = (0..=newest).map(|version| officers::licences(house, version));
                     lists.find(|list| list.digest() == Some(digest)).expect("a list that was imported")
                 }
             }),
@@ -723,13 +731,13 @@ impl World {
         if self.busy && self.promised.len() > 3 && self.dice.chance(90) {
             return self.act(house);
         }
-        let question = if self.dice.chance(60) { Question::Verification } else { Question::Authenticity };
-        let presented = presented(peer, &mut self.dice);
+        let question = officers::question(peer, &mut self.dice);
+        let enclosed = officers::enclosed(&question, &mut self.dice);
         let case_ref =
             self.dice.chance(50).then(|| format!("file {}", self.asked.len()).parse().expect("a line"));
         let request = Request::Open(OpenRequest {
             peer: self.houses[peer].id.to_string(),
-            opening: Opening { question, presented, case_ref, handling: None },
+            opening: Opening { question, case_ref, handling: None, enclosed },
             officer: None,
         });
         let key = self.key_for(&request);
@@ -746,35 +754,18 @@ impl World {
         let id = self.dice.pick(&rows).0.as_slice().try_into().expect("keys are ids");
         let id = MessageId(Hash::from_bytes(id));
         let exchange = node.exchange(&id, now).expect("it is listed").exchange;
-        let open = exchange.standing().acts(exchange.side());
-        let any = ["acknowledge", "answer", "correct", "notify", "withdraw"];
+        let open = exchange.standing().acts(exchange.kind(), exchange.side());
+        let any = ["acknowledge", "answer", "ask_information", "conclude", "correct", "rescind", "withdraw"];
         let name = if open.is_empty() || self.dice.chance(5) {
             *self.dice.pick(&any)
         } else {
             *self.dice.pick(open)
         };
-        let outcome = outcome(
-            exchange.opener().message.body.presented().expect("an opener"),
-            &exchange,
-            &mut self.dice,
+        let Some(act) = officers::act(name, &exchange, &mut self.dice) else { return };
+        let request = Request::Act(
+            id,
+            ActRequest { act, enclosed: Enclosed::default(), officer: Some(officer("achieng")) },
         );
-        let reason = || "it was said in error".parse().expect("prose");
-        let act = match name {
-            "acknowledge" => {
-                Act::Acknowledge { unit: "Licensing".parse().expect("a line"), expected: None, note: None }
-            }
-            "answer" => Act::Answer { outcome, note: None },
-            "correct" => Act::Correct { outcome, reason: reason() },
-            "notify" => Act::Notify {
-                event: *self.dice.pick(&[LicenceEvent::Revoked, LicenceEvent::Reinstated]),
-                effective: "2026-10-01".parse().expect("a date"),
-                note: None,
-            },
-            // Not every exchange: those withdrawn have no future.
-            _ if self.dice.chance(70) => return,
-            _ => Act::Withdraw { reason: reason() },
-        };
-        let request = Request::Act(id, ActRequest { act, officer: Some(officer("achieng")) });
         let key = self.key_for(&request);
         self.ask(house, request, key, true);
     }
@@ -783,12 +774,15 @@ impl World {
         if self.houses[house].node.is_none() {
             return;
         }
-        let list = list(house, self.houses[house].list);
         self.count("imported a list");
+        let register = match self.dice.chance(30) {
+            true => Register::Firearms(officers::firearms()),
+            false => Register::Licences(officers::licences(house, self.houses[house].list)),
+        };
         self.hand(
             house,
-            Input::Licences {
-                list,
+            Input::Register {
+                register,
                 who: officer("okello"),
                 answer: Box::new(|_, done| drop(done.expect("imported"))),
             },
@@ -799,6 +793,7 @@ impl World {
         let rules = Rules {
             verifications: self.dice.chance(60),
             authenticity: !may_be_none || self.dice.chance(50),
+            traces: self.dice.chance(60),
             attempts_per_licence: 1 + self.dice.below(8) as u32,
         };
         let request = Request::SetRules(self.houses[peer].id.to_string(), rules);
@@ -911,65 +906,10 @@ fn make_key_set(number: usize) -> SignedKeySet {
         logs: vec![LogName { n: 1, kid: "log-1".into() }],
         revoked: Vec::new(),
         contact: Contact::default(),
+        calendar: None,
+        targets: Vec::new(),
     };
     let signers = [&root, &keys.messages[0], &keys.log, &keys.witness];
     let signers: Vec<_> = signers.iter().map(|named| (named.kid.as_str(), &named.key)).collect();
     SignedKeySet::sign(set, &signers).expect("a good key set")
-}
-
-/// A node's licences, as they stand in version `version` of its list.
-fn list(number: usize, version: u64) -> Licences {
-    let mut dice = Dice::new(version * MOST_HOUSES as u64 + number as u64);
-    let mut csv = String::from(
-        "licence_no,status,version,issue_date,expiry_date,final_recipient,line,description,quantity,unit\n",
-    );
-    for licence in 0..LICENCES {
-        let status = match (version, licence) {
-            (0, 0..3) => "ACTIVE",
-            _ => *dice.pick(&["ACTIVE", "ACTIVE", "REVOKED", "SUSPENDED", "EXHAUSTED"]),
-        };
-        let last = if licence == 1 { "2026-09-30" } else { "2027-06-30" };
-        let amended = 1 + version / 3 % 2;
-        csv += &format!(
-            "L{number}-{licence},{status},{amended},2026-01-01,{last},Wildlife Service,1,Rifle,40,pieces\n"
-        );
-    }
-    Licences::parse(csv.as_bytes()).expect("a good list")
-}
-
-/// Licences in a list.
-const LICENCES: u64 = 4;
-
-/// A document that names a licence of `issuer`: the genuine one, or one that was tampered with, or none of its.
-fn presented(issuer: usize, dice: &mut Dice) -> Presented {
-    let licence = dice.below(LICENCES + 1);
-    let recipient = if dice.chance(25) { "Range Ltd" } else { "Wildlife Service" };
-    let quantity = if dice.chance(15) { 400 } else { 40 };
-    let csv = format!(
-        "licence_no,status,issue_date,final_recipient,line,description,quantity,unit\n\
-         L{issuer}-{licence},ACTIVE,2026-01-01,{recipient},1,Rifle,{quantity},pieces\n"
-    );
-    let list = Licences::parse(csv.as_bytes()).expect("a good list");
-    let number = format!("L{issuer}-{licence}").parse().expect("a number");
-    list.find(&number).expect("it is the only one").content.clone()
-}
-
-/// What an officer might answer, whatever the list says.
-fn outcome(
-    presented: &Presented,
-    exchange: &liaison_protocol::exchange::Exchange,
-    dice: &mut Dice,
-) -> Outcome {
-    let is_check = exchange.kind() == liaison_protocol::message::Kind::AuthenticityCheck;
-    let differences = presented.fields().into_iter().take(1).collect::<Vec<_>>();
-    match (is_check, dice.below(3)) {
-        (true, 0) => Outcome::Authenticity(Authenticity::Match),
-        (true, 1) => Outcome::Authenticity(Authenticity::Unknown),
-        (true, _) => Outcome::Authenticity(Authenticity::Mismatch { fields: differences }),
-        (false, 0) => Outcome::Answer(Answer::Valid { valid_until: None }),
-        (false, 1) => {
-            Outcome::Answer(Answer::CannotConfirm { ground: Coded::Known(Ground::NotOurCompetence) })
-        }
-        (false, _) => Outcome::Answer(Answer::ValidWithDifferences { differences }),
-    }
 }

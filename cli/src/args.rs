@@ -1,14 +1,24 @@
 //! What can be typed: commands, their options, and the words they take.
 
+mod trace;
+mod transit;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use liaison_protocol::authority::{Line, NodeId, OfficerId, Prose, StateCode};
+use liaison_protocol::handling::{Purpose, Recipient};
 use liaison_protocol::key_set::Fingerprint;
 use liaison_protocol::licence::{Field, GoodsLine, Ground, LicenceEvent, LicenceKind, LicenceNo};
 use liaison_protocol::operator;
 use serde::de::DeserializeOwned;
+
+pub(crate) use trace::{
+    CaseCommand, ConclusionArgs, EnclosedArgs, ItemArgs, ItemSort, NationalSearchArgs, RecoveryArgs,
+    RequestArgs, ResponseArgs, Supply, TraceCommand, TraceQuestion,
+};
+pub(crate) use transit::{DecisionArgs, NotificationArgs, TransitCommand, TransitQuestion};
 
 /// Ask other States' firearms authorities, answer them, and verify logs.
 ///
@@ -40,9 +50,24 @@ pub(crate) enum Command {
     /// Ask about a licence of another State, or put our own list of licences in place
     #[command(subcommand)]
     Licence(LicenceCommand),
+    /// Trace an item from State to State (Art. 12(4)): ask, answer, ask back, conclude
+    #[command(subcommand)]
+    Trace(TraceCommand),
+    /// Our trace cases: the chain of hops, the next one, and what it came to
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// Shipments through other States (Art. 10(2)(b)): notify, decide, accept conditions
+    #[command(subcommand)]
+    Transit(TransitCommand),
+    /// Our register of firearms
+    #[command(subcommand)]
+    Firearms(FirearmsCommand),
     /// Exchanges: list, show, and act in them
     #[command(subcommand)]
     Exchange(ExchangeCommand),
+    /// Evidence: an exchange as one file that anyone can verify, with no node at all
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// The log: its checkpoint, proofs, and verification with no node at all
     #[command(subcommand)]
     Log(LogCommand),
@@ -94,7 +119,7 @@ pub(crate) enum PeerCommand {
         #[arg(long)]
         reason: Line,
     },
-    /// Set what a peer is answered from our licence list without an officer
+    /// Set what a peer is answered from our registers without an officer
     #[command(group = clap::ArgGroup::new("rules").required(true).multiple(true))]
     Answer {
         /// Node id, or the code of a State with one node
@@ -105,6 +130,9 @@ pub(crate) enum PeerCommand {
         /// Answer authenticity checks
         #[arg(long, group = "rules")]
         authenticity: Option<Switch>,
+        /// Answer trace requests where one firearm agrees beyond doubt
+        #[arg(long, group = "rules")]
+        traces: Option<Switch>,
         /// Most automatic answers about one licence to this peer
         #[arg(long, group = "rules", value_name = "N")]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -115,9 +143,9 @@ pub(crate) enum PeerCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LicenceCommand {
     /// Ask whether an import licence was issued and stands (Art. 10(2)(a))
-    Verify(Question),
+    Verify(LicenceQuestion),
     /// Ask whether a licensing document is genuine (Art. 10(5))
-    Authenticate(Question),
+    Authenticate(LicenceQuestion),
     /// Put our own list of licences in place
     Import {
         /// The list, as CSV
@@ -125,15 +153,24 @@ pub(crate) enum LicenceCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum FirearmsCommand {
+    /// Put our own register of firearms in place
+    Import {
+        /// The register, as CSV
+        file: PathBuf,
+    },
+}
+
 /// A question about a licence: what stands on the document, and how to ask.
 #[derive(ArgGroup, Debug)]
-pub(crate) struct Question {
+pub(crate) struct LicenceQuestion {
     /// Whom to ask: a node id, or the code of a State with one node
     #[arg(long)]
     pub(crate) peer: Peer,
     #[command(flatten)]
     pub(crate) document: Document,
-    /// The whole opening of the exchange as JSON instead, as the HTTP API takes it
+    /// The whole opening of the exchange as a .json or .toml file instead, as the HTTP API takes it
     #[arg(long, value_name = "FILE", conflicts_with = "Document")]
     pub(crate) file: Option<PathBuf>,
     /// Our file number
@@ -269,6 +306,18 @@ pub(crate) enum ExchangeCommand {
         #[command(flatten)]
         acting: Acting,
     },
+    /// Fetch a photograph or document of an exchange, and check that it is the one named
+    Attachment {
+        /// Its id, or the first 6 characters of it or more
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// The attachment's digest, or the first 6 characters of it or more; not needed if there is only one
+        #[arg(allow_hyphen_values = true)]
+        digest: Option<String>,
+        /// Where to write it: a new file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Say that we need no answer any more, or no news
     Withdraw {
         /// Its id, or the first 6 characters of it or more
@@ -297,9 +346,12 @@ pub(crate) struct Filter {
     /// Of this kind
     #[arg(long)]
     pub(crate) kind: Option<Kind>,
-    /// About this licence
-    #[arg(long, value_name = "N")]
-    pub(crate) licence_no: Option<LicenceNo>,
+    /// About something whose short description contains this: a licence's number, an item, an export file
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+    /// Only those in which the time for what is owed has passed
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) overdue: bool,
     /// Only those in which an officer of ours must act
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) for_officer: bool,
@@ -326,6 +378,36 @@ pub(crate) struct OutcomeArgs {
     /// Why it cannot be confirmed, with CANNOT_CONFIRM, such as RECORDS_UNAVAILABLE
     #[arg(long, requires = "answer", value_parser = coded::<Ground>)]
     pub(crate) ground: Option<Ground>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// Write an exchange with all its proofs to one file; recorded in the log, as is a refusal (Art. 12(5))
+    Export {
+        /// Its id, or the first 6 characters of it or more
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// What it is for, such as LICENSING or PROSECUTION; held against the other State's conditions
+        #[arg(long, value_parser = coded::<Purpose>)]
+        purpose: Purpose,
+        /// Who gets it: auditor, court or prosecutor of our State, or the code of another State
+        #[arg(long = "for", value_name = "WHOM")]
+        recipient: Recipient,
+        /// The file to write [default: evidence-ID.tar]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// The officer who gives it [default: the holder of the token]
+        #[arg(long, value_name = "ID")]
+        officer: Option<OfficerId>,
+    },
+    /// Verify an evidence file, offline, and say claim by claim what holds
+    Verify {
+        /// The file
+        file: PathBuf,
+        /// A root fingerprint that you hold of one of the two States; repeat for the other
+        #[arg(long)]
+        fingerprint: Vec<Fingerprint>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -394,6 +476,10 @@ pub(crate) enum Side {
 pub(crate) enum Kind {
     /// Is the document genuine?
     Authenticity,
+    /// Where did the item go?
+    Trace,
+    /// Is there an objection to its passing?
+    Transit,
     /// Was the licence issued, and does it stand?
     Verification,
 }
@@ -422,6 +508,11 @@ fn word(text: &str) -> Result<String, String> {
 
 fn coded<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     named(word(text)?)
+}
+
+/// A word of a code list that tells its whole list when it is mistyped.
+fn listed<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
+    word(text)?.parse()
 }
 
 fn field(text: &str) -> Result<Field, String> {
@@ -533,6 +624,9 @@ mod tests {
         refused("exchange list --limit 201", "not in 1..=200");
         refused("exchange notify abcdef --event BURNT --effective 2026-01-01", "unknown variant `BURNT`");
         refused("log prove first", "invalid digit");
+        refused("evidence export abcdef --purpose gossip --for court", "unknown variant `GOSSIP`");
+        refused("evidence export abcdef --purpose licensing --for press", "auditor, court or prosecutor");
+        refused("evidence export abcdef --for court", "--purpose <PURPOSE>");
     }
 
     #[test]

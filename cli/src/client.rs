@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use liaison_protocol::evidence::MAX_ARCHIVE;
 use liaison_protocol::operator::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -118,6 +119,19 @@ impl Client {
         self.read(request.content_type(content_type).send(body))
     }
 
+    /// Have something done whose answer is a file, of at most the size that evidence may have.
+    pub(crate) fn download(&self, path: &str, body: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+        let body = serde_json::to_vec(body).expect("the types of the API have string keys");
+        let request = self.agent.post(self.url(path)).header("Authorization", &self.authorization);
+        self.receive(request.content_type("application/json").send(body.as_slice()), MAX_ARCHIVE as u64)
+    }
+
+    /// Take something as it is: an attachment.
+    pub(crate) fn bytes(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let request = self.agent.get(self.url(path)).header("Authorization", &self.authorization);
+        self.receive(request.header("Accept", "*/*").call(), MAX_ANSWER)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.profile.url)
     }
@@ -130,25 +144,35 @@ impl Client {
         &self,
         answer: Result<http::Response<Body>, ureq::Error>,
     ) -> Result<Answered<T>, ClientError> {
+        let body = self.receive(answer, MAX_ANSWER)?;
+        // 204 says yes and nothing more.
+        let json = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+        let read = json.and_then(|json: Value| Ok(Answered { view: T::deserialize(&json)?, json }));
+        read.map_err(|why| ClientError::Strange { url: self.profile.url.clone(), why: why.to_string() })
+    }
+
+    /// The body of an answer that says yes, of at most so many bytes.
+    fn receive(
+        &self,
+        answer: Result<http::Response<Body>, ureq::Error>,
+        most: u64,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut answer = answer.map_err(|error| self.unreached(error))?;
         let status = answer.status();
-        let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        let body = answer.body_mut().with_config().limit(most).read_to_vec();
         let body = body.map_err(|error| self.unreached(error))?;
         let (url, profile) = (self.profile.url.clone(), self.profile.file.display().to_string());
         if status == http::StatusCode::UNAUTHORIZED {
             let token = self.profile.token.display().to_string();
             return Err(ClientError::Unauthorised { url, token, profile });
         }
-        if !status.is_success() {
-            return Err(match serde_json::from_slice(&body) {
-                Ok(problem) => ClientError::Problem(problem),
-                Err(_) => ClientError::Strange { url, why: format!("status {status} and no reason given") },
-            });
+        if status.is_success() {
+            return Ok(body);
         }
-        // 204 says yes and nothing more.
-        let json = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
-        let read = json.and_then(|json: Value| Ok(Answered { view: T::deserialize(&json)?, json }));
-        read.map_err(|why| ClientError::Strange { url, why: why.to_string() })
+        Err(match serde_json::from_slice(&body) {
+            Ok(problem) => ClientError::Problem(problem),
+            Err(_) => ClientError::Strange { url, why: format!("status {status} and no reason given") },
+        })
     }
 
     /// What it means that no answer came.
@@ -231,7 +255,7 @@ impl ClientError {
 
     /// Whether the node understood the question and the answer is no.
     pub(crate) fn is_no(&self) -> bool {
-        matches!(self, Self::Problem(Problem { status: 404 | 409 | 503, .. }))
+        matches!(self, Self::Problem(Problem { status: 403 | 404 | 409 | 503, .. }))
     }
 }
 
@@ -262,25 +286,33 @@ pub(crate) mod tests {
 
     /// A node that gives these answers (status and body), one per connection. It returns what it was asked.
     pub(crate) fn node(answers: Vec<(&str, String)>) -> (Client, JoinHandle<Vec<String>>) {
+        serve(answers.into_iter().map(|(status, body)| http_answer(status, body.as_bytes())).collect())
+    }
+
+    /// A node that gives one answer, which is no text.
+    pub(crate) fn node_of_bytes(status: &str, body: Vec<u8>) -> (Client, JoinHandle<Vec<String>>) {
+        serve(vec![http_answer(status, &body)])
+    }
+
+    fn serve(answers: Vec<Vec<u8>>) -> (Client, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let client = plain(&format!("http://{}", listener.local_addr().expect("its address")));
-        let answers: Vec<_> = answers
-            .into_iter()
-            .map(|(status, body)| {
-                let length = body.len();
-                format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
-            })
-            .collect();
         let asked = std::thread::spawn(move || {
-            let answer = |answer: String| {
+            let answer = |answer: Vec<u8>| {
                 let (mut stream, _) = listener.accept().expect("a connection");
                 let asked = read_request(&mut stream);
-                stream.write_all(answer.as_bytes()).expect("it listens");
+                stream.write_all(&answer).expect("it listens");
                 asked
             };
             answers.into_iter().map(answer).collect()
         });
         (client, asked)
+    }
+
+    fn http_answer(status: &str, body: &[u8]) -> Vec<u8> {
+        let head =
+            format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
     }
 
     fn read_request(stream: &mut impl Read) -> String {

@@ -1,10 +1,16 @@
 //! What each command does: ask the node, and say what it answered.
 
+mod case;
+mod enclosed;
+mod evidence;
 mod exchange;
+pub(crate) mod files;
 mod licence;
 mod log;
 mod node;
 mod peer;
+mod trace;
+mod transit;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,9 +19,12 @@ use liaison_protocol::audit::{AuditFlaw, LogFlaw};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{Args, Command, LogCommand};
-use crate::client::{Answered, Client, ClientError};
+use crate::args::{
+    Args, Command, EvidenceCommand, FirearmsCommand, LogCommand, TraceCommand, TransitCommand,
+};
+use crate::client::{Answered, Client, ClientError, Method};
 use crate::profile::{self, Profile, ProfileError};
+use crate::render;
 
 /// What a command has to say.
 #[derive(Debug)]
@@ -48,13 +57,30 @@ pub(crate) fn run(args: Args) -> Result<Reply, Error> {
     if let Command::Log(LogCommand::Verify { folder, fingerprint }) = &args.command {
         return log::verify(folder, fingerprint.as_ref());
     }
+    if let Command::Evidence(EvidenceCommand::Verify { file, fingerprint }) = &args.command {
+        return evidence::verify(file, fingerprint);
+    }
+    match &args.command {
+        Command::Trace(TraceCommand::Template { kind }) => return Ok(trace::template(*kind)),
+        Command::Transit(TransitCommand::Template) => return Ok(transit::template()),
+        _ => {}
+    }
     let client = Client::open(Profile::find(args.profile.as_deref(), &profile::places())?)?;
     match args.command {
+        Command::Evidence(command) => evidence::run(&client, command),
+        Command::Case(command) => case::run(&client, command),
         Command::Exchange(command) => exchange::run(&client, command),
+        Command::Firearms(FirearmsCommand::Import { file }) => {
+            let list = read_text(&file)?;
+            let done = client.upload(Method::Put, "/v1/firearms", "text/csv", list.as_bytes(), None)?;
+            Ok(Reply::of(done, render::firearms))
+        }
         Command::Licence(command) => licence::run(&client, command),
         Command::Log(command) => log::run(&client, command),
         Command::Node { command } => node::run(&client, command),
         Command::Peer(command) => peer::run(&client, command),
+        Command::Trace(command) => trace::run(&client, command),
+        Command::Transit(command) => transit::run(&client, command),
     }
 }
 
@@ -115,9 +141,9 @@ fn read_text(path: &Path) -> Result<String, Error> {
 }
 
 /// Write to a file that is not there yet: what somebody kept is not overwritten.
-fn write_new(path: &Path, text: &str) -> Result<(), Error> {
-    let written =
-        std::fs::File::create_new(path).and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()));
+fn write_new(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
+    let written = std::fs::File::create_new(path)
+        .and_then(|mut file| io::Write::write_all(&mut file, content.as_ref()));
     written.map_err(|why| Error::File { path: path.to_owned(), why })
 }
 
@@ -143,6 +169,7 @@ mod tests {
         };
         for (error, code) in [
             (problem(409), 1),
+            (problem(403), 1),
             (problem(404), 1),
             (problem(503), 1),
             (problem(400), 2),

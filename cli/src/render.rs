@@ -2,23 +2,35 @@
 //!
 //! Pure functions from views to text; who prints it is left to `main`.
 
+mod case;
+mod evidence;
 mod exchange;
+mod said;
+mod words;
 
-use comfy_table::{Column, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Column, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use liaison_protocol::audit::Report;
 use liaison_protocol::authority::{Function, NodeId};
 use liaison_protocol::key_set::KeyChain;
-use liaison_protocol::operator::{ImportView, NodeView, PeerStanding, PeerView};
+use liaison_protocol::merkle::Hash;
+use liaison_protocol::operator::{FirearmsView, ImportView, NodeView, PeerStanding, PeerView};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use exchange::{exchange, exchange_summary, exchanges};
+pub(crate) use case::{case, cases};
+pub(crate) use evidence::{evidence, evidence_json};
+pub(crate) use exchange::{attachment, cleared, exchange, exchange_summary, exchanges};
+pub(crate) use words::word;
 
 /// Our own node.
 pub(crate) fn node(view: &NodeView) -> String {
     let list = match view.licences {
         Some(licences) => format!("{} licences", grouped(licences)),
         None => "none loaded: liaison licence import FILE".to_owned(),
+    };
+    let firearms = match view.firearms {
+        Some(firearms) => format!("{} in the register", grouped(firearms)),
+        None => "no register loaded: liaison firearms import FILE".to_owned(),
     };
     facts([
         ("node", view.node.to_string()),
@@ -33,6 +45,7 @@ pub(crate) fn node(view: &NodeView) -> String {
         ),
         ("log", format!("{} entries", grouped(view.log_size))),
         ("licence list", list),
+        ("firearms", firearms),
         ("program", view.version.clone()),
     ])
 }
@@ -85,9 +98,10 @@ pub(crate) fn peer(view: &PeerView) -> String {
         (
             "automatic",
             format!(
-                "verifications {}, authenticity {}, at most {} answers about one licence",
+                "verifications {}, authenticity {}, traces {}, at most {} answers about one licence",
                 on(view.rules.verifications),
                 on(view.rules.authenticity),
+                on(view.rules.traces),
                 view.rules.attempts_per_licence
             ),
         ),
@@ -110,10 +124,15 @@ pub(crate) fn candidate(chain: &KeyChain) -> String {
 /// What an import of the licence list did.
 pub(crate) fn import(view: &ImportView) -> String {
     format!(
-        "{} licences in the list now; {} notices of a change sent to States that had asked\n",
-        grouped(view.licences),
-        grouped(view.notices)
+        "{} in the list now; {} of a change sent to States that had asked\n",
+        counted(view.licences, "licence"),
+        counted(view.notices, "notice")
     )
+}
+
+/// What an import of the register of firearms did.
+pub(crate) fn firearms(view: &FirearmsView) -> String {
+    format!("{} in the register now\n", counted(view.firearms, "firearm"))
 }
 
 /// What a log folder proves.
@@ -214,6 +233,11 @@ pub(crate) fn code(value: &impl Serialize) -> String {
     }
 }
 
+/// A digest as `sha256sum` shows it.
+pub(crate) fn hex(digest: &Hash) -> String {
+    digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Names and what they hold, a line each, or more where it is long.
 fn facts<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = bare();
@@ -228,9 +252,21 @@ fn facts<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> String {
 
 /// A list under a header.
 fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let longest = |text: &str| text.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+    let words: Vec<_> = (0..N)
+        .map(|n| rows.iter().map(|row| longest(&row[n])).max().unwrap_or(0).max(header[n].len()))
+        .collect();
     let mut table = bare();
     table.set_header(header.map(str::to_uppercase));
     table.add_rows(rows);
+    // Words are broken only where there is no other way.
+    if words.iter().map(|word| word + 2).sum::<usize>() <= WIDTH.into() {
+        for (column, word) in table.column_iter_mut().zip(words) {
+            let least = u16::try_from(word + 2).unwrap_or(WIDTH);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+        }
+    }
     finish(table)
 }
 
@@ -254,6 +290,11 @@ fn finish(mut table: Table) -> String {
 /// The first characters of an id, enough to name it.
 fn short(id: &impl ToString) -> String {
     id.to_string().chars().take(10).collect()
+}
+
+/// A name as it is typed again.
+pub(crate) fn quoted(name: &str) -> String {
+    if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 /// A node's domain: what tells it apart in a table.
@@ -292,6 +333,11 @@ fn grouped(number: u64) -> String {
         .collect()
 }
 
+/// So many of something that takes an `s`.
+fn counted(number: u64, of: &str) -> String {
+    format!("{} {of}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// Columns of a page.
 const WIDTH: u16 = 100;
 
@@ -304,14 +350,16 @@ pub(crate) mod tests {
     use liaison_protocol::authority::Timestamp;
     use liaison_protocol::entry::{Entry, EntryKind, Record};
     use liaison_protocol::key_set::{Key, KeySet, KeyUse, LogName, Root, SignedKeySet, TransportIdentity};
-    use liaison_protocol::merkle::{Hash, Tree, leaf_hash};
+    use liaison_protocol::merkle::{Tree, leaf_hash};
     use liaison_protocol::note::{cosign, sign_checkpoint};
     use liaison_protocol::operator::Rules;
     use liaison_protocol::sign::SecretKey;
     use liaison_protocol::tile::{encode_bundle, encode_tile, tiles};
 
     use super::*;
-    pub(crate) use exchange::tests::exchange_view;
+    pub(crate) use exchange::tests::{
+        attachment_of, case_view, exchange_view, trace_request, trace_view, transit_view,
+    };
 
     const BORN: u64 = 1_790_000_000;
 
@@ -350,6 +398,8 @@ pub(crate) mod tests {
             logs: vec![LogName { n: 1, kid: "log-1".into() }],
             revoked: Vec::new(),
             contact: Default::default(),
+            calendar: None,
+            targets: Vec::new(),
         };
         let secrets = [seed, seed + 1, seed + 2, seed + 3].map(secret);
         let names = ["root-1", "msg-1", "log-1", "witness-1"];
@@ -374,6 +424,7 @@ pub(crate) mod tests {
             key_sets: chain().file(),
             listening: vec!["/ip4/192.0.2.1/tcp/4710".to_owned()],
             log_size: 12_345,
+            firearms: None,
             licences: None,
             version: "0.1.0".to_owned(),
         }
@@ -393,7 +444,12 @@ pub(crate) mod tests {
             standing: PeerStanding::Active,
             admitted: Timestamp(BORN),
             channel: "note verbale 12/2026".parse().expect("a line"),
-            rules: Rules { verifications: true, authenticity: false, attempts_per_licence: 20 },
+            rules: Rules {
+                verifications: true,
+                authenticity: false,
+                traces: false,
+                attempts_per_licence: 20,
+            },
             connected: true,
             undelivered: 0,
             open_exchanges: 3,
@@ -482,6 +538,7 @@ key set       version 2, expires 2026-10-03 04:00:00Z
 listening     /ip4/192.0.2.1/tcp/4710
 log           12,345 entries
 licence list  none loaded: liaison licence import FILE
+firearms      no register loaded: liaison firearms import FILE
 program       0.1.0
 ";
 
@@ -507,7 +564,7 @@ connected    yes
 undelivered  0 messages without its receipt
 open         3 exchanges
 cosigned     its log by us at 1,200 entries; ours by it not yet
-automatic    verifications on, authenticity off, at most 20 answers about one licence
+automatic    verifications on, authenticity off, traces off, at most 20 answers about one licence
 trouble      dial: connection refused
 ";
 

@@ -21,6 +21,9 @@ pub struct Config {
     pub state: StateCode,
     /// The data folder: log, records, index, registers. On a disk of its own, if possible.
     pub data: PathBuf,
+    /// How much this node has signed. Kept apart from the data folder, so that an old copy of that is noticed: never
+    /// restore the two together.
+    pub marker: PathBuf,
     /// Folder of the node's keys. Root keys do not belong here, but off this machine.
     pub keys: PathBuf,
     /// Where to listen for peers, as multiaddresses: `/ip4/0.0.0.0/tcp/4710`.
@@ -82,6 +85,7 @@ impl Config {
             node,
             state,
             data: "data".into(),
+            marker: "signed".into(),
             keys: "keys".into(),
             listen,
             api: Api {
@@ -103,8 +107,8 @@ impl Config {
         })?;
         let mut config: Self = toml::from_str(&text).map_err(|error| at(error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let Self { data, keys, api: Api { certificate, key, tokens, .. }, .. } = &mut config;
-        for path in [data, keys, certificate, key, tokens] {
+        let Self { data, marker, keys, api: Api { certificate, key, tokens, .. }, .. } = &mut config;
+        for path in [data, marker, keys, certificate, key, tokens] {
             *path = folder.join(&path);
         }
         Ok(config)

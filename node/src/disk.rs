@@ -27,6 +27,8 @@ pub trait Disk: Clone + Send + Sync + 'static {
     fn sync_folder(&self, path: &str) -> io::Result<()>;
     /// Replace a whole file atomically and durably: afterwards there is the old content or the new, never a mix.
     fn replace(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Give a synced file another name, durably; a file that had that name is gone.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Cut a file to `len` bytes, durably.
     fn truncate(&self, path: &str, len: u64) -> io::Result<()>;
     /// A file's length, or `None` if there is no such file.
@@ -154,6 +156,19 @@ impl Disk for Folder {
         file.sync_all()?;
         fs::rename(&fresh, &full)?;
         File::open(parent)?.sync_all()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.forget(from);
+        self.forget(to);
+        let (from, to) = (self.path(from), self.path(to));
+        let parent = self.make_parent(&to)?;
+        fs::rename(&from, &to)?;
+        File::open(parent)?.sync_all()?;
+        match from.parent().filter(|other| *other != parent) {
+            Some(other) => File::open(other)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     fn truncate(&self, path: &str, len: u64) -> io::Result<()> {

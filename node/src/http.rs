@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path as FilePath, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::extract::{
@@ -23,22 +24,27 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
 use futures::StreamExt;
+use liaison_protocol::attachment::{self, Attachment, View};
 use liaison_protocol::authority::{Line, OfficerId, Timestamp};
 use liaison_protocol::entry::IdempotencyKey;
 use liaison_protocol::json;
+use liaison_protocol::key_set;
 use liaison_protocol::merkle::Hash;
-use liaison_protocol::message::Kind;
+use liaison_protocol::message::{Kind, MessageId};
 use liaison_protocol::operator::{
-    ActRequest, AdmitRequest, CheckpointView, ConsistencyView, ExchangePage, ExchangeView, ImportView,
-    InclusionView, InstallRequest, Mistake, NodeView, OpenRequest, PeerView, Problem, ReadyView,
-    RemoveRequest, Rules, Side, State,
+    ActRequest, AdmitRequest, CaseView, CheckpointView, ConsistencyView, EvidenceRequest, ExchangePage,
+    ExchangeView, FirearmsView, ImportView, InclusionView, InstallRequest, Mistake, NodeView, OpenRequest,
+    PeerView, Problem, ReadyView, RemoveRequest, Rules, Side, State,
 };
+use liaison_protocol::trace::TraceOutcome;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -84,6 +90,25 @@ pub trait Operator: Send + Sync + 'static {
         id: String,
         request: ActRequest,
     ) -> Answer<'_, ExchangeView>;
+    /// Take in an attachment, to be named by a message.
+    fn put_attachment(&self, who: OfficerId, upload: Upload) -> Answer<'_, Attachment>;
+    /// An attachment of a message in an exchange.
+    fn attachment(&self, exchange: String, digest: String) -> Answer<'_, Content>;
+    /// Put a new register of firearms in place.
+    fn import_firearms(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, FirearmsView>;
+    /// Our trace cases, by name.
+    fn cases(&self) -> Answer<'_, Vec<CaseView>>;
+    /// One of them.
+    fn case(&self, trace_case: Line) -> Answer<'_, CaseView>;
+    /// Tell all who answered what we concluded, and close.
+    fn conclude(&self, who: OfficerId, trace_case: Line, outcome: TraceOutcome) -> Answer<'_, CaseView>;
+    /// Give out the evidence of an exchange: its id, and the archive.
+    fn evidence(
+        &self,
+        who: OfficerId,
+        id: String,
+        request: EvidenceRequest,
+    ) -> Answer<'_, (MessageId, Vec<u8>)>;
     /// Put a new list of licences in place.
     fn import_licences(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, ImportView>;
     /// The signed head of our log.
@@ -93,7 +118,7 @@ pub trait Operator: Send + Sync + 'static {
     /// The proof that our log of size `to` extends that of size `from`.
     fn consistency(&self, from: u64, to: u64) -> Answer<'_, ConsistencyView>;
     /// Whether the node can sign now.
-    fn ready(&self) -> ReadyView;
+    fn ready(&self) -> Answer<'_, ReadyView>;
 }
 
 /// Which exchanges are wanted.
@@ -107,8 +132,10 @@ pub struct Filter {
     pub side: Option<Side>,
     /// That ask this.
     pub kind: Option<Kind>,
-    /// About this licence.
-    pub licence_no: Option<String>,
+    /// About something whose short description contains this: a licence's number, an item, an export file.
+    pub subject: Option<String>,
+    /// In which the time for what is owed has passed, or has not.
+    pub overdue: Option<bool>,
     /// That wait for an officer of ours, or do not.
     pub for_officer: Option<bool>,
     /// At most so many, 1 to 200.
@@ -129,6 +156,27 @@ pub struct Opened {
     pub view: ExchangeView,
     /// Whether it is new; if not, the idempotency key had opened it before.
     pub new: bool,
+}
+
+/// An attachment that is put in.
+#[derive(Debug)]
+pub struct Upload {
+    /// A name for people.
+    pub name: Line,
+    /// Its media type.
+    pub media_type: Line,
+    /// What it shows, if it is a photograph.
+    pub view: Option<View>,
+    /// What it is: at most 32 MiB.
+    pub content: Vec<u8>,
+}
+
+/// An attachment that is here.
+pub struct Content {
+    /// What it is.
+    pub attachment: Attachment,
+    /// Reads so many bytes of it from an offset on.
+    pub read: Arc<dyn Fn(u64, u32) -> std::io::Result<Vec<u8>> + Send + Sync>,
 }
 
 /// Where the door is and who may come in.
@@ -211,6 +259,7 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
         holders: holders(tokens)?,
         places: Semaphore::new(bounds.at_once),
         import: Semaphore::new(1),
+        uploads: Semaphore::new(MOST_UPLOADS),
         bounds,
         document: openapi(),
     });
@@ -219,8 +268,13 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
     let listener = TcpListener::bind(listen).map_err(broken)?;
     let address = listener.local_addr().map_err(broken)?;
     let handle = axum_server::Handle::new();
-    let mut server = axum_server::from_tcp_rustls(listener, tls)
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls)
+        .handshake_timeout(HANDSHAKE.min(bounds.request))
+        .acceptor(Threshold(places));
+    let mut server = axum_server::from_tcp(listener)
         .map_err(broken)?
+        .acceptor(acceptor)
         .http1_only()
         .accept_error_handler(|_, error| tracing::debug!(%error, "a connection to the API failed"))
         .handle(handle.clone());
@@ -293,6 +347,8 @@ pub fn openapi() -> String {
 /// How much is taken at once, and for how long.
 #[derive(Clone, Copy)]
 struct Bounds {
+    /// Connections that stand, of strangers too: those beyond are closed before a word is said on them.
+    connections: usize,
     /// Requests under way.
     at_once: usize,
     /// Time to send the head of a request, and then for the rest of it and the answer.
@@ -303,7 +359,64 @@ struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { at_once: 256, request: Duration::from_secs(30), import: Duration::from_secs(600) }
+        Self {
+            connections: 384,
+            at_once: 256,
+            request: Duration::from_secs(30),
+            import: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Lets in as many connections as there are places. Each costs a file, and the log needs files, too.
+#[derive(Clone)]
+struct Threshold(Arc<Semaphore>);
+
+impl<S> axum_server::accept::Accept<TcpStream, S> for Threshold {
+    type Stream = Placed;
+    type Service = S;
+    type Future = std::future::Ready<std::io::Result<(Placed, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let placed = match self.0.clone().try_acquire_owned() {
+            Ok(place) => Ok((Placed { stream, _place: place }, service)),
+            Err(_) => Err(std::io::Error::other("there are too many connections already")),
+        };
+        std::future::ready(placed)
+    }
+}
+
+/// A connection and its place.
+struct Placed {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Placed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Placed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -313,6 +426,8 @@ struct Door {
     places: Semaphore,
     /// A list is held in memory while it is read: one at a time.
     import: Semaphore,
+    /// So is an attachment: a few at a time.
+    uploads: Semaphore,
     bounds: Bounds,
     document: String,
 }
@@ -340,6 +455,12 @@ fn holders(tokens: Vec<Token>) -> Result<Vec<Holder>, HttpError> {
 }
 
 impl Door {
+    fn import_turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.import.try_acquire().map_err(|_| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "another list is being imported: ask again shortly")
+        })
+    }
+
     /// Who shows a token. Every token and every byte is looked at, however early one differs.
     fn who(&self, headers: &HeaderMap) -> Result<OfficerId, Refusal> {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -399,7 +520,7 @@ async fn receive(Held(door): Held<Arc<Door>>, mut request: Request, next: Next) 
     let _place = door.places.try_acquire().map_err(|_| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way: ask again shortly")
     })?;
-    let imports = request.uri().path() == LICENCES;
+    let imports = LONG.contains(&request.uri().path());
     let time = if imports { door.bounds.import } else { door.bounds.request };
     request.extensions_mut().insert(who);
     tokio::time::timeout(time, next.run(request)).await.map_err(|_| {
@@ -451,6 +572,7 @@ impl From<Mistake> for Refusal {
             Mistake::Malformed(_) => StatusCode::BAD_REQUEST,
             Mistake::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Mistake::Unknown(_) => StatusCode::NOT_FOUND,
+            Mistake::Withheld(_) => StatusCode::FORBIDDEN,
         };
         Self::new(status, mistake.to_string())
     }
@@ -535,14 +657,23 @@ fn ignored(said: &Value, kept: &Value) -> Option<String> {
     }
 }
 
+/// The media type of the body, without parameters.
+fn media_type(request: &Request) -> &str {
+    let said = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    said.unwrap_or_default().split(';').next().unwrap_or_default().trim()
+}
+
 /// Read a body of the media type `media` and of at most `limit` bytes.
 async fn read(request: Request, media: &str, limit: usize) -> Result<Vec<u8>, Refusal> {
-    let said = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let said = said.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !said.eq_ignore_ascii_case(media) {
+    if !media_type(&request).eq_ignore_ascii_case(media) {
         let detail = format!("the body must be {media}: send the header `Content-Type: {media}`");
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
+    read_any(request, limit).await
+}
+
+/// Read a body of at most `limit` bytes.
+async fn read_any(request: Request, limit: usize) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut length = 0;
     let mut chunks = request.into_body().into_data_stream();
@@ -613,11 +744,13 @@ struct ListQuery {
     /// In which we are this side.
     #[param(inline)]
     side: Option<Side>,
-    /// That ask this: `authenticity-check` or `licence-verification-request`.
+    /// That ask this: `authenticity-check`, `licence-verification-request`, `trace-request` or `transit-notification`.
     #[param(inline)]
     kind: Option<Kind>,
-    /// About this licence.
-    licence_no: Option<String>,
+    /// About something whose short description contains this: a licence's number, an item, an export file.
+    subject: Option<String>,
+    /// In which the time for what is owed has passed, or has not.
+    overdue: Option<bool>,
     /// That wait for an officer of ours, or do not.
     for_officer: Option<bool>,
     /// At most so many.
@@ -631,14 +764,15 @@ impl TryFrom<ListQuery> for Filter {
     type Error = Refusal;
 
     fn try_from(query: ListQuery) -> Result<Self, Refusal> {
-        let ListQuery { peer, state, side, kind, licence_no, for_officer, limit, after } = query;
+        let ListQuery { peer, state, side, kind, subject, overdue, for_officer, limit, after } = query;
         let limit = limit.unwrap_or(DEFAULT_PAGE);
         if !(1..=MAX_PAGE).contains(&limit) {
             return Err(Refusal::malformed("the query: limit: from 1 to 200"));
         }
         if kind.is_some_and(|kind| !kind.opens()) {
-            let why =
-                "the query: kind: an exchange is an authenticity-check or a licence-verification-request";
+            let opening: Vec<_> =
+                Kind::ALL.iter().filter(|kind| kind.opens()).map(|kind| kind.as_str()).collect();
+            let why = format!("the query: kind: an exchange is one of {}", opening.join(", "));
             return Err(Refusal::malformed(why));
         }
         let leaf = |text: String| {
@@ -648,8 +782,20 @@ impl TryFrom<ListQuery> for Filter {
         let after = after.map(|text| {
             leaf(text).ok_or_else(|| Refusal::malformed("the query: after: not the `next` of a page"))
         });
-        Ok(Self { peer, state, side, kind, licence_no, for_officer, limit, after: after.transpose()? })
+        Ok(Self { peer, state, side, kind, subject, overdue, for_officer, limit, after: after.transpose()? })
     }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AttachmentQuery {
+    /// A name for people, such as that of its file.
+    #[param(value_type = String)]
+    name: Line,
+    /// What it shows, if it is a photograph.
+    #[param(inline)]
+    view: Option<View>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -686,6 +832,13 @@ fn for_holders() -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(list_exchanges, open_exchange))
         .routes(routes!(show_exchange))
         .routes(routes!(act_in_exchange))
+        .routes(routes!(put_attachment))
+        .routes(routes!(show_attachment))
+        .routes(routes!(list_cases))
+        .routes(routes!(show_case))
+        .routes(routes!(conclude_case))
+        .routes(routes!(import_firearms))
+        .routes(routes!(give_evidence))
         .routes(routes!(import_licences))
         .routes(routes!(show_checkpoint))
         .routes(routes!(prove_inclusion))
@@ -705,9 +858,9 @@ async fn health() -> Json<Health> {
 #[utoipa::path(get, path = "/v1/ready", tag = "service", security(()), responses(
     (status = 200, description = "It can.", body = ReadyView),
     (status = 503, description = "It cannot; the body says why.", body = ReadyView)))]
-async fn ready(Held(door): Held<Arc<Door>>) -> (StatusCode, Json<ReadyView>) {
-    let view = door.operator.ready();
-    (if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(view))
+async fn ready(Held(door): Held<Arc<Door>>) -> Result<(StatusCode, Json<ReadyView>), Refusal> {
+    let view = door.operator.ready().await?;
+    Ok((if view.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(view)))
 }
 
 /// This document.
@@ -730,7 +883,7 @@ async fn show_node(Held(door): Held<Arc<Door>>) -> Shown<NodeView> {
 async fn install_key_set(
     Held(door): Held<Arc<Door>>,
     Extension(who): Extension<OfficerId>,
-    Body(request): Body<InstallRequest>,
+    Body(request): Body<InstallRequest, MEDIUM>,
 ) -> Shown<NodeView> {
     Ok(Json(door.operator.install_key_set(who, request).await?))
 }
@@ -847,8 +1000,155 @@ async fn act_in_exchange(
     Ok(Json(door.operator.act(who, key, id, request).await?))
 }
 
+/// Put in a photograph or document. What is returned is named, as it is, by the message that it goes with; what no
+/// message names within a day is removed.
+#[utoipa::path(put, path = "/v1/attachments", tag = "exchanges", params(AttachmentQuery),
+    request_body(content = Vec<u8>, content_type = "*/*", description = "Its content, 1 byte to 32 MiB; its media \
+        type is that of the header Content-Type, without parameters"),
+    responses((status = 201, description = "It is in.", body = Attachment), Always, Ordered))]
+async fn put_attachment(
+    Held(door): Held<Arc<Door>>,
+    Extension(who): Extension<OfficerId>,
+    Asked(AttachmentQuery { name, view }): Asked<AttachmentQuery>,
+    request: Request,
+) -> Result<(StatusCode, Json<Attachment>), Refusal> {
+    let said = media_type(&request).to_ascii_lowercase();
+    let media_type = said.parse::<Line>().ok().filter(|said| attachment::is_media_type(said.as_str()));
+    let Some(media_type) = media_type else {
+        let detail = "say what it is: send a header such as `Content-Type: image/jpeg`";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    };
+    let _turn = door.uploads.acquire().await.map_err(|_| {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the node is stopping; nothing was taken")
+    })?;
+    let most = usize::try_from(attachment::MAX_LENGTH).expect("32 MiB");
+    let content = read_any(request, most).await?;
+    let upload = Upload { name, media_type, view, content };
+    Ok((StatusCode::CREATED, Json(door.operator.put_attachment(who, upload).await?)))
+}
+
+/// The content of an attachment of a message in the exchange.
+#[utoipa::path(get, path = "/v1/exchanges/{id}/attachments/{digest}", tag = "exchanges",
+    params(
+        ("id" = String, Path, description = ID),
+        ("digest" = String, Path, description = "The digest of the attachment")),
+    responses(
+        (status = 200, description = "The bytes, to be saved: their sender chose them, and says of which media type \
+            they are.", body = Vec<u8>, content_type = "*/*"),
+        (status = 409, description = "It is pending: the other node has not given it yet.", body = Problem,
+            content_type = "application/problem+json"),
+        Always, Particular))]
+async fn show_attachment(
+    Held(door): Held<Arc<Door>>,
+    Path((id, digest)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let Content { attachment, read } = door.operator.attachment(id, digest).await?;
+    let length = attachment.length;
+    // Read as it is taken: not all of it is held, however slowly the client takes it.
+    let pieces = futures::stream::try_unfold(0_u64, move |offset| {
+        let read = read.clone();
+        async move {
+            if offset >= length {
+                return Ok(None);
+            }
+            let piece = tokio::task::spawn_blocking(move || read(offset, DOWNLOAD_STEP))
+                .await
+                .map_err(std::io::Error::other)??;
+            let next = offset + piece.len() as u64;
+            Ok::<_, std::io::Error>(Some((piece, next)))
+        }
+    });
+    let said = attachment.media_type.as_str();
+    let media_type = if attachment::is_media_type(said) { said } else { "application/octet-stream" };
+    let headers = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::CONTENT_DISPOSITION, disposition(attachment.name.as_str())),
+        // Another State chose these bytes: no browser is to make anything of them.
+        (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
+    ];
+    Ok((headers, axum::body::Body::from_stream(pieces)).into_response())
+}
+
+/// `attachment`, with the name as RFC 8187 puts it: every byte that could mean something else is escaped.
+fn disposition(name: &str) -> String {
+    let mut out = "attachment; filename*=UTF-8''".to_owned();
+    for byte in name.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => out.push(byte.into()),
+            other => out += &format!("%{other:02X}"),
+        }
+    }
+    out
+}
+
+/// Our trace cases, by name.
+#[utoipa::path(get, path = "/v1/cases", tag = "cases",
+    responses((status = 200, description = "All of them.", body = Vec<CaseView>), Always))]
+async fn list_cases(Held(door): Held<Arc<Door>>) -> Shown<Vec<CaseView>> {
+    Ok(Json(door.operator.cases().await?))
+}
+
+/// A trace case: its hops, what it has come to, and whom to ask next.
+#[utoipa::path(get, path = "/v1/cases/{case}", tag = "cases", params(("case" = String, Path, description = CASE)),
+    responses((status = 200, description = "The case.", body = CaseView), Always, Particular))]
+async fn show_case(Held(door): Held<Arc<Door>>, Named(case): Named) -> Shown<CaseView> {
+    Ok(Json(door.operator.case(case_name(&case)?).await?))
+}
+
+/// Tell every State whose answer is final what was concluded, and close the case.
+#[utoipa::path(post, path = "/v1/cases/{case}/conclusion", tag = "cases", request_body = TraceOutcome,
+    params(("case" = String, Path, description = CASE)),
+    responses((status = 200, description = "The case, concluded.", body = CaseView), Always, Particular, Ordered))]
+async fn conclude_case(
+    Held(door): Held<Arc<Door>>,
+    Extension(who): Extension<OfficerId>,
+    Named(case): Named,
+    Body(outcome): Body<TraceOutcome>,
+) -> Shown<CaseView> {
+    Ok(Json(door.operator.conclude(who, case_name(&case)?, outcome).await?))
+}
+
+fn case_name(text: &str) -> Result<Line, Refusal> {
+    text.parse().map_err(|flaw| Refusal::malformed(format!("the path: {flaw}")))
+}
+
+/// Put a new register of firearms in place.
+#[utoipa::path(put, path = "/v1/firearms", tag = "registers",
+    request_body(content = String, content_type = "text/csv", description = "The whole register; at most 64 MiB"),
+    responses((status = 200, description = "What that did.", body = FirearmsView), Always, Ordered))]
+async fn import_firearms(
+    Held(door): Held<Arc<Door>>,
+    Extension(who): Extension<OfficerId>,
+    request: Request,
+) -> Shown<FirearmsView> {
+    let _turn = door.import_turn()?;
+    let list = read(request, "text/csv", HUGE).await?;
+    Ok(Json(door.operator.import_firearms(who, list).await?))
+}
+
+/// Give out the evidence of an exchange: a file that anyone can verify, with no node. It is recorded for what and for
+/// whom, as it is if the conditions of the other State's messages forbid it (Art. 12(5)).
+#[utoipa::path(post, path = "/v1/exchanges/{id}/evidence", tag = "exchanges", request_body = EvidenceRequest,
+    params(("id" = String, Path, description = ID)),
+    responses(
+        (status = 200, description = "The file, a tar archive.", body = Vec<u8>, content_type = TAR,
+            headers(("Content-Disposition" = String, description = "A name for it"))),
+        Always, Particular, Ordered, Guarded))]
+async fn give_evidence(
+    Held(door): Held<Arc<Door>>,
+    Extension(who): Extension<OfficerId>,
+    Named(id): Named,
+    Body(request): Body<EvidenceRequest>,
+) -> Result<Response, Refusal> {
+    let (exchange, archive) = door.operator.evidence(who, id, request).await?;
+    let name = format!("attachment; filename=\"evidence-{exchange:.10}.tar\"");
+    let headers = [(header::CONTENT_TYPE, TAR.to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, archive).into_response())
+}
+
 /// Put a new list of licences in place.
-#[utoipa::path(put, path = "/v1/licences", tag = "licences",
+#[utoipa::path(put, path = "/v1/licences", tag = "registers",
     request_body(content = String, content_type = "text/csv", description = "The whole list; at most 64 MiB"),
     responses((status = 200, description = "What that did.", body = ImportView), Always, Ordered))]
 async fn import_licences(
@@ -856,9 +1156,7 @@ async fn import_licences(
     Extension(who): Extension<OfficerId>,
     request: Request,
 ) -> Shown<ImportView> {
-    let _turn = door.import.try_acquire().map_err(|_| {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "another list is being imported: ask again shortly")
-    })?;
+    let _turn = door.import_turn()?;
     let list = read(request, "text/csv", HUGE).await?;
     Ok(Json(door.operator.import_licences(who, list).await?))
 }
@@ -914,7 +1212,8 @@ struct Health {
         (name = "node", description = "The node itself."),
         (name = "peers", description = "Other States' nodes."),
         (name = "exchanges", description = "Questions to and from other States."),
-        (name = "licences", description = "Our own list, from which the node answers."),
+        (name = "cases", description = "Traces from State to State, to the point of diversion."),
+        (name = "registers", description = "Our own lists, from which the node answers."),
         (name = "log", description = "What was recorded, and the proofs of it."),
         (name = "service", description = "For whoever keeps the node running; needs no token."),
     ),
@@ -997,20 +1296,39 @@ enum Keyed {
     Reused(Problem),
 }
 
+/// What may be forbidden by the conditions under which it was given.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "for the document only")]
+enum Guarded {
+    /// A condition of the State that gave it forbids it; the refusal is recorded.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Withheld(Problem),
+}
+
 const PEER: &str = "A node id with its slash as %2F, or the code of a State with one admitted node";
 const KEY: &str =
     "1 to 200 visible ASCII characters of your choice: repeated with the same request, nothing new is done";
 const ID: &str = "The id, or its beginning: at least 6 characters that no other exchange begins with";
 
-const LICENCES: &str = "/v1/licences";
+const CASE: &str = "The name that its trace requests bear";
+
+const TAR: &str = "application/x-tar";
+/// Where whole lists and photographs are put, which takes its time.
+const LONG: [&str; 3] = ["/v1/attachments", "/v1/firearms", "/v1/licences"];
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const RETRY_AFTER_SECS: &str = "2";
 
 const SMALL: usize = 64 * 1024;
+/// One key set. In JSON its quotation marks count twice, and it is full of them.
+const MEDIUM: usize = 2 * key_set::MAX_BYTES + SMALL;
 /// A peer's whole file of key sets.
-const LARGE: usize = 256 * 1024;
+const LARGE: usize = 2 * key_set::MAX_CHAIN * key_set::MAX_BYTES + SMALL;
 /// A State's whole list of licences.
 const HUGE: usize = 64 * 1024 * 1024;
+/// Attachments taken in at a time.
+const MOST_UPLOADS: usize = 4;
+/// Bytes of an attachment read at a time.
+const DOWNLOAD_STEP: u32 = 64 * 1024;
 /// What is read and thrown away beyond a limit.
 const SURPLUS: usize = 1024 * 1024;
 
@@ -1019,6 +1337,8 @@ const MAX_PAGE: usize = 200;
 const MIN_TOKEN: usize = 32;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Time for the TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Time for requests under way when the door closes.
 const GRACE: Duration = Duration::from_secs(10);
 

@@ -7,16 +7,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
+use liaison_protocol::deadline::{Target, WorkingCalendar};
 use liaison_protocol::key_set::{
-    Contact, Fingerprint, KeyChain, KeySet, KeySetFlaw, KeyUse, LogName, MAX_LIFE, SignedKeySet,
+    Contact, Fingerprint, KeyChain, KeySet, KeySetFlaw, KeyUse, LogName, MAX_LIFE, Revocation, SignedKeySet,
     TransportIdentity,
 };
+use liaison_protocol::message::MAX_ACCEPT;
+use serde::Deserialize;
 
 use crate::config::{Config, ConfigError};
 use crate::disk::Folder;
 use crate::http;
 use crate::keys::{KeyError, Keys, Named, random};
 use crate::log::Place;
+use crate::marker;
 use crate::node::{Node, NodeError};
 use crate::peers;
 
@@ -80,6 +84,9 @@ pub enum InitError {
     /// The log.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// There is no message key of that name.
+    #[error("{0} is no message key of our key set: see `kid` of the keys in it, such as msg-1")]
+    NoSuchKey(String),
     /// The State's code is not in the code list.
     #[error("{0} is not a State's code of ISO 3166-1 alpha-3 (nor EUE): see https://www.iso.org/obp")]
     NoSuchState(StateCode),
@@ -108,9 +115,11 @@ pub fn make(birth: &Birth, now: Timestamp) -> Result<Fingerprint, InitError> {
 
     let disk = Folder::new(at("data"));
     let place = place_of(&birth.node, 1, &keys);
-    let mut spiller = Node::create(disk, place, signed.json(), &keys, now, &mut random)?;
+    let (size, mut spiller) = Node::create(disk, place, signed.json(), &keys, now, &mut random)?;
     spiller.step().map_err(NodeError::from)?;
 
+    marker::write(&at("signed"), &birth.node.log_origin(1), size)
+        .map_err(|source| InitError::Io { path: at("signed"), source })?;
     let (certificate, key) = http::make_certificate(now)?;
     secret_file(&at("api/certificate.key"), key.as_bytes())?;
     secret_file(&at("api/certificate.pem"), certificate.as_bytes())?;
@@ -162,6 +171,8 @@ fn first_key_set(
         logs: vec![LogName { n: 1, kid: keys.log.kid.clone() }],
         revoked: Vec::new(),
         contact: Contact::default(),
+        calendar: None,
+        targets: Vec::new(),
     };
     SignedKeySet::sign(set, &signers(root, keys))
 }
@@ -179,19 +190,52 @@ pub fn place_of(node: &NodeId, log: u32, keys: &Keys) -> Place {
     Place { origin: node.log_origin(log), folder: format!("log{log}"), key: keys.log.key.public() }
 }
 
-/// Make the next version of a node's key set: renewed for 13 months, with other addresses if given. Returns the signed
-/// version, to be put in force through the node.
+/// What changes in the next version of a key set, beside its dates.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    /// Where peers reach the node from now on; as before, if absent.
+    pub addrs: Option<Vec<String>>,
+    /// Whether a new message key takes over; the old ones stay good for [`OVERLAP`].
+    pub rotate: bool,
+    /// A message key that must not be believed from now on, and why.
+    pub revoke: Option<(String, Line)>,
+    /// Working days and targets; as before, if absent.
+    pub service: Option<Service>,
+}
+
+/// When the authority works and how soon it answers, as a file in TOML says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// On which days it works.
+    pub calendar: WorkingCalendar,
+    /// The targets it sets itself.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+}
+
+/// How long a message key stays good after another took over, in seconds: 30 days, as long as mail may wait.
+pub const OVERLAP: u64 = MAX_ACCEPT;
+
+/// Make the next version of a node's key set: renewed for 13 months, and changed as asked. Returns the signed version,
+/// to be put in force through the node.
 pub fn renew(
     config: &Config,
     roots: &Path,
-    addrs: Option<Vec<String>>,
+    renewal: Renewal,
     now: Timestamp,
 ) -> Result<SignedKeySet, InitError> {
+    let Renewal { addrs, rotate, revoke, service } = renewal;
     let path = config.data.join(KEY_SETS);
     let text = fs::read_to_string(&path).map_err(|source| InitError::Io { path, source })?;
     let chain = KeyChain::parse(&text)?;
-    let keys = Keys::read(&config.keys)?;
+    let mut keys = Keys::read(&config.keys)?;
     let root = Named::read(&roots.join("root-1.key"))?;
+    if let Some((kid, _)) = &revoke
+        && chain.current().message_key(kid).is_none()
+    {
+        return Err(InitError::NoSuchKey(kid.clone()));
+    }
     for address in addrs.iter().flatten() {
         peers::check_address(address).map_err(|why| InitError::Address(why.to_string()))?;
     }
@@ -202,7 +246,23 @@ pub fn renew(
     (set.issued, set.expires) = (now, expires);
     set.addrs = addrs.unwrap_or(set.addrs);
     for key in &mut set.keys {
-        key.naf = expires;
+        key.naf = match key.usage {
+            KeyUse::Msg if rotate => key.naf.min(now.plus(OVERLAP)),
+            _ => expires,
+        };
+    }
+    if let Some(service) = service {
+        (set.calendar, set.targets) = (Some(service.calendar), service.targets);
+    }
+    if let Some((kid, reason)) = revoke {
+        set.revoked.push(Revocation { kid, untrusted_from: now, reason });
+    }
+    if rotate {
+        // Last but for the signing, so that a slip above leaves no key behind.
+        let number = 1 + keys.messages.iter().map(Named::number).max().unwrap_or(0);
+        let key = Named::make(&config.keys, &format!("msg-{number}"))?;
+        set.keys.push(key.listed(KeyUse::Msg, now, expires));
+        keys.messages.push(key);
     }
     for identity in &mut set.peers {
         identity.naf = expires;

@@ -108,6 +108,11 @@ impl Named {
         Ok(Self { kid: file.kid.clone(), key: SecretKey::from_seed(seed) })
     }
 
+    /// The number at the end of its name; 0 if there is none.
+    pub fn number(&self) -> u64 {
+        self.kid.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    }
+
     /// The key as a key set lists it.
     pub fn listed(&self, usage: KeyUse, nbf: Timestamp, naf: Timestamp) -> Key {
         Key {
@@ -162,7 +167,7 @@ impl Keys {
                 messages.push(Named::read(&path)?);
             }
         }
-        messages.sort_by(|a, b| a.kid.cmp(&b.kid));
+        messages.sort_by_key(Named::number);
         Ok(Self {
             messages,
             log: Named::read(&folder.join("log-1.key"))?,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use liaison_protocol::desk::Peer;
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::mail::{Deferred, MAX_MESSAGES};
-use liaison_protocol::merkle::LeafIndex;
+use liaison_protocol::merkle::{Hash, LeafIndex};
 use liaison_protocol::note::SignedCheckpoint;
 
 /// First wait after a failure, in milliseconds; doubled each time.
@@ -21,6 +21,8 @@ const FIRST_REPEAT: u64 = 10_000;
 const LONGEST_REPEAT: u64 = 600_000;
 /// Receipts kept waiting; beyond these the peer repeats its message and gets them then.
 const MOST_RECEIPTS: usize = 65_536;
+/// Attachments whose trouble is kept.
+const MOST_NOT_FETCHED: usize = 256;
 
 /// What one `Mail` took along.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub struct Lane {
     pub connected: bool,
     /// Why the last attempt failed.
     pub trouble: Option<String>,
+    /// Attachments of its messages that have not come, and why.
+    pub not_fetched: BTreeMap<Hash, String>,
     receipts: BTreeSet<LeafIndex>,
     tries: BTreeMap<LeafIndex, Try>,
     wait_until: u64,
@@ -176,6 +180,13 @@ impl Lane {
         self.connected = true;
         self.failures = 0;
         self.wait_until = 0;
+    }
+
+    /// An attachment has not come.
+    pub fn note_not_fetched(&mut self, digest: Hash, why: String) {
+        if self.not_fetched.len() < MOST_NOT_FETCHED || self.not_fetched.contains_key(&digest) {
+            self.not_fetched.insert(digest, why);
+        }
     }
 
     /// A message of ours got its receipt.

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use liaison_protocol::authority::Timestamp;
+use liaison_protocol::authority::{NodeId, Timestamp};
 use liaison_protocol::entry::{Entry, Record, SALT_LEN, Staged, Written};
 use liaison_protocol::merkle::{self, Hash, LeafIndex, Nodes, Tree, TreeHead, leaf_hash};
 use liaison_protocol::note::{SignedCheckpoint, open_checkpoint, sign_checkpoint};
@@ -338,13 +338,24 @@ impl<D: Disk> Reader<D> {
 
     /// The record at `leaf`, which must be committed.
     pub fn record(&self, leaf: LeafIndex) -> Result<Staged, LogError> {
+        let (at, _, record) = self.written(leaf)?;
+        staged(leaf, at, &record)
+    }
+
+    /// The record at `leaf` as its entry commits to it, the salt and the bytes; it must be committed.
+    pub fn opened(&self, leaf: LeafIndex) -> Result<([u8; SALT_LEN], Vec<u8>), LogError> {
+        self.written(leaf).map(|(_, salt, record)| (salt, record))
+    }
+
+    fn written(&self, leaf: LeafIndex) -> Result<(Timestamp, [u8; SALT_LEN], Vec<u8>), LogError> {
+        let salt = |bytes: &[u8]| bytes.try_into().expect("as many bytes as a salt has");
         if let Some((path, line)) = self.in_journal(leaf) {
             let entry = usize::from(line.entry);
             let front = entry + SALT_LEN + 4;
             match self.disk.read_at(&path, line.offset, front + line.record as usize) {
                 Ok(bytes) => {
                     let at = entry_time(&String::from_utf8_lossy(&bytes[..entry]));
-                    return staged(leaf, at, &bytes[front..]);
+                    return Ok((at, salt(&bytes[entry..entry + SALT_LEN]), bytes[front..].to_vec()));
                 }
                 // Spilled, and the journal file gone, since we looked.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -359,7 +370,7 @@ impl<D: Disk> Reader<D> {
             .disk
             .read_at(&path, offset + head.len() as u64, len as usize)
             .map_err(io_at("read", &path))?;
-        staged(leaf, Timestamp(at), &record)
+        Ok((Timestamp(at), salt(&head[12..]), record))
     }
 
     /// The entry at `leaf`, byte for byte; it must be committed.
@@ -560,6 +571,11 @@ fn cut_tiles<D: Disk>(disk: &D, place: &Place, spilled: u64, size: u64) -> Resul
 /// The files of a tile: its hashes and, at the bottom, its entries.
 fn files_of(tile: &Tile) -> impl Iterator<Item = String> {
     std::iter::once(tile.path()).chain((tile.level == 0).then(|| tile.entries_path()))
+}
+
+/// Where what `peer` cosigned is kept, below the data folder: the `checkpoint`, or its `key-sets`.
+pub fn witnessed_file(log_folder: &str, peer: &NodeId, what: &str) -> String {
+    format!("{log_folder}/witnessed/{}.{what}", peer.as_str().trim_end_matches("/liaison"))
 }
 
 fn journal_path(first: u64) -> String {

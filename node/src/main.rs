@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use liaison_node::config::{Config, Format, Trace};
 use liaison_node::demo;
-use liaison_node::init::{self, Birth, CONFIG};
+use liaison_node::init::{self, Birth, CONFIG, Renewal, Service};
 use liaison_node::serve;
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode};
 use tracing_subscriber::EnvFilter;
@@ -32,7 +32,7 @@ enum Command {
     },
     /// Print a documented example of the configuration file.
     Config,
-    /// Play a case between two States, on loopback sockets and real files, and tell it as it goes.
+    /// Play an export and a trace among five States, on loopback sockets and real files, and tell it as it goes.
     Demo {
         /// Where the nodes live; a temporary folder, removed at the end, if absent.
         #[arg(long)]
@@ -74,6 +74,18 @@ enum Command {
     /// Work on our own key set.
     #[command(subcommand)]
     KeySet(KeySetCommand),
+    /// After a restore: two officers vouch that the data folder is the newest copy, so that the node signs again.
+    Vouch {
+        /// The configuration file.
+        #[arg(long, default_value = CONFIG)]
+        config: PathBuf,
+        /// The two officers, by their pseudonyms: given twice.
+        #[arg(long, required = true)]
+        officer: Vec<OfficerId>,
+        /// Why they are sure: what was compared with whom.
+        #[arg(long)]
+        reason: Line,
+    },
     /// Run the node.
     Run {
         /// The configuration file.
@@ -104,6 +116,18 @@ enum KeySetCommand {
         /// Where peers reach the node from now on; as before, if absent.
         #[arg(long)]
         address: Vec<String>,
+        /// Make a new message key, which takes over; the old one stays good for 30 days, for mail under way.
+        #[arg(long)]
+        rotate: bool,
+        /// A message key that must not be believed from now on: `msg-1`. Give `--rotate` with it, or nothing can be sent.
+        #[arg(long, requires = "reason")]
+        revoke: Option<String>,
+        /// Why it is revoked.
+        #[arg(long)]
+        reason: Option<Line>,
+        /// A file with `[calendar]` and `[[targets]]`: when the authority works, and how soon it answers.
+        #[arg(long)]
+        service: Option<PathBuf>,
         /// Where to write the signed version.
         #[arg(long)]
         out: PathBuf,
@@ -130,10 +154,21 @@ fn main() -> ExitCode {
                 Birth { folder, roots, node, state, authority, functions, listen, addrs: address, api };
             make(&birth)
         }
-        Command::KeySet(KeySetCommand::Renew { config, roots, address, out }) => {
-            renew(&config, &roots, address, &out)
-        }
+        Command::KeySet(KeySetCommand::Renew {
+            config,
+            roots,
+            address,
+            rotate,
+            revoke,
+            reason,
+            service,
+            out,
+        }) => read_service(service.as_deref()).and_then(|service| {
+            let addrs = Some(address).filter(|address| !address.is_empty());
+            renew(&config, &roots, Renewal { addrs, rotate, revoke: revoke.zip(reason), service }, &out)
+        }),
         Command::Run { config } => run(&config),
+        Command::Vouch { config, officer, reason } => vouch(&config, officer, reason),
         Command::Token { holder, config } => token(&config, &holder),
     };
     match result {
@@ -180,12 +215,36 @@ fn check(path: &Path) -> Outcome {
     Ok(())
 }
 
-fn renew(config: &Path, roots: &Path, address: Vec<String>, out: &Path) -> Outcome {
-    let address = Some(address).filter(|address| !address.is_empty());
-    let signed = init::renew(&Config::read(config)?, roots, address, serve::clock())?;
+fn vouch(path: &Path, officers: Vec<OfficerId>, reason: Line) -> Outcome {
+    let officers: [OfficerId; 2] =
+        officers.try_into().map_err(|_| "--officer is given twice: two officers vouch")?;
+    if officers[0] == officers[1] {
+        return Err("two different officers vouch".into());
+    }
+    let size = serve::prepare(Config::read(path)?)?.vouch(officers, reason)?;
+    println!("Recorded. The log has {size} entries, and is signed again from the next start.");
+    Ok(())
+}
+
+fn read_service(path: Option<&Path>) -> Result<Option<Service>, Box<dyn std::error::Error>> {
+    let Some(path) = path else { return Ok(None) };
+    let at = |why: String| format!("{}: {why}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| at(error.to_string()))?;
+    Ok(Some(toml::from_str(&text).map_err(|error| at(error.to_string()))?))
+}
+
+fn renew(config: &Path, roots: &Path, renewal: Renewal, out: &Path) -> Outcome {
+    let rotate = renewal.rotate;
+    if out.exists() {
+        return Err(format!("{}: exists already; nothing was signed", out.display()).into());
+    }
+    let signed = init::renew(&Config::read(config)?, roots, renewal, serve::clock())?;
     let mut file = std::fs::File::create_new(out).map_err(|error| format!("{}: {error}", out.display()))?;
     writeln!(file, "{}", signed.json())?;
     println!("Version {} is signed, good until {}.", signed.set().version, signed.set().expires);
+    if rotate {
+        println!("First:            start the node again, so that it has the new key");
+    }
     println!("Put it in force:  liaison node install-key-set {}", out.display());
     Ok(())
 }
@@ -211,6 +270,7 @@ fn run(path: &Path) -> Outcome {
     refuse_key_log()?;
     let config = Config::read(path)?;
     trace(&config.trace)?;
+    raise_file_limit();
     let (node, data) = (config.node.clone(), config.data.clone());
     let prepared = serve::prepare(config)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -222,6 +282,15 @@ fn run(path: &Path) -> Outcome {
         tracing::info!(%node, "the node has stopped");
         Ok(())
     })
+}
+
+/// Connections and the log's files share one limit, which systems set low for programs that cannot do with more.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(?current, ?maximum, %error, "the limit of open files stays as it is");
+    }
 }
 
 async fn told_to_stop() {

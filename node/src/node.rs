@@ -4,31 +4,37 @@
 //! it, so the rehearsal runs many of them in one thread, by seed. It is the only file that knows its neighbours.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::civil::Date;
 
+use liaison_protocol::attachment;
 use liaison_protocol::authority::{By, Line, NodeId, OfficerId, Timestamp};
-use liaison_protocol::desk::{self, Desk, Draft, Effect, Judgement, Shelf, Table, propose};
+use liaison_protocol::case::Hop;
+use liaison_protocol::deadline::Due;
+use liaison_protocol::desk::{self, Desk, Draft, Effect, Judgement, Shelf, Sought, Table, Wanted, propose};
 use liaison_protocol::entry::{Alert, Basis, IdempotencyKey, Record, Staged, Written};
 use liaison_protocol::envelope::{self, Verified};
 use liaison_protocol::fault::Fault;
 use liaison_protocol::key_set::{Fingerprint, KeyChain, KeySetFlaw};
 use liaison_protocol::licence::LicenceNo;
 use liaison_protocol::mail::{self, Deferred, HeadFlaw, Mail, MailReply, Posted};
-use liaison_protocol::merkle::{self, Hash, LeafIndex, consistency_proof};
-use liaison_protocol::message::MessageId;
+use liaison_protocol::merkle::{self, Hash, LeafIndex, Nodes, consistency_proof};
+use liaison_protocol::message::{MessageId, Subject};
 use liaison_protocol::note::{self, AddCheckpoint, SignedCheckpoint};
 use liaison_protocol::operator::{
-    Act, ActRequest, AdmitRequest, InstallRequest, Mistake, OpenRequest, Order, PeerStanding, Rules,
+    Act, ActRequest, AdmitRequest, CandidateView, EvidenceRequest, InstallRequest, Mistake, OpenRequest,
+    Order, PeerStanding, Rules, Side,
 };
+use liaison_protocol::standing::Standing;
 use rayon::prelude::*;
 
+use crate::blobs::{Blobs, Found};
 use crate::disk::Disk;
 use crate::keys::Keys;
 use crate::lanes::{InFlight, Lane};
-use crate::log::{Log, LogError, Place, Reader, Spiller};
-use crate::register::Licences;
+use crate::log::{Log, LogError, Place, Reader, Spiller, witnessed_file};
+use crate::register::{Firearms, Licences, Register};
 use crate::store::{Store, StoreError};
 
 /// Key sets in one `Mail`.
@@ -37,6 +43,10 @@ const MOST_KEY_SETS: usize = 8;
 const MAIL_BUDGET: usize = 2 * 1024 * 1024;
 /// A receipt whose time is further than this from the sealing and from our clock raises an alert, in seconds.
 const STRANGE_TIME: u64 = 24 * 3600;
+/// How many days back a start looks for licences that expired or came into force.
+const LOOK_BACK: i32 = 400;
+/// Times that have passed, recorded in one round.
+const MOST_PASSED: usize = 256;
 /// Entries replayed between two commits of the index.
 const REPLAY_STEP: u64 = 4096;
 
@@ -94,6 +104,8 @@ pub enum Done {
         /// Whether the request did it now, not an earlier one with the same key.
         new: bool,
     },
+    /// Evidence was given out: the archive.
+    Exported(Vec<u8>),
     /// The licence list was replaced; so many notices went out.
     Imported {
         /// Messages that tell of a change.
@@ -136,6 +148,17 @@ pub enum Input<D: Disk> {
     Connected(NodeId),
     /// No connection is open any more.
     Disconnected(NodeId),
+    /// Evidence of an exchange is asked for.
+    Export {
+        /// Of which.
+        exchange: MessageId,
+        /// For what, and for whom.
+        request: EvidenceRequest,
+        /// Whose token.
+        who: OfficerId,
+        /// Told when it is recorded: the archive.
+        answer: Answer<D>,
+    },
     /// Our `Mail` did not get through.
     Failed {
         /// To whom.
@@ -143,10 +166,26 @@ pub enum Input<D: Disk> {
         /// Why, in words.
         why: String,
     },
-    /// A new licence list, already safe on disk.
-    Licences {
-        /// The list.
-        list: Licences,
+    /// An attachment of a message is here, whole and durable.
+    Fetched {
+        /// Whose message names it.
+        from: NodeId,
+        /// Its digest.
+        digest: Hash,
+    },
+    /// An attachment of a message has not come.
+    NotFetched {
+        /// Whose message names it.
+        from: NodeId,
+        /// Its digest.
+        digest: Hash,
+        /// Why, in words.
+        why: String,
+    },
+    /// A new register, already safe on disk.
+    Register {
+        /// The register.
+        register: Register,
         /// Who imported it.
         who: OfficerId,
         /// Told when it is in force.
@@ -184,6 +223,8 @@ pub enum Output {
     },
     /// The peers, or their addresses, or our own key sets changed.
     Roster,
+    /// A message of this peer's names attachments: they are to be fetched.
+    Wanted(NodeId),
     /// A peer cosigned a head of ours.
     Witnessed {
         /// Who.
@@ -203,23 +244,35 @@ pub struct Parts {
     pub keys: Keys,
     /// Its index.
     pub store: Store,
+    /// Finds the register of firearms that the log says is in force, by its digest.
+    pub firearms: Box<dyn FnOnce(Hash) -> Firearms>,
     /// Finds the licence list that the log says is in force, by its digest.
     pub licences: Box<dyn FnOnce(Hash) -> Licences>,
     /// Where its randomness comes from.
     pub random: Random,
+    /// How many entries this machine remembers to have signed, if it remembers any.
+    pub signed: Option<u64>,
 }
 
 /// One State's node.
 pub struct Node<D: Disk> {
     log: Log<D>,
     store: Store,
+    blobs: Blobs<D>,
     desk: Desk,
     keys: Keys,
+    /// Peers whose messages of this round name attachments.
+    naming: BTreeSet<NodeId>,
     lanes: BTreeMap<NodeId, Lane>,
+    firearms: Firearms,
+    /// The newest head of ours that each peer cosigned, with its line.
+    witnessed: BTreeMap<NodeId, String>,
     licences: Licences,
     random: Random,
     /// What the clock says in this round: what we seal bears it.
     clock: Timestamp,
+    /// The same moment on the clock that only goes forward.
+    millis: u64,
     /// Time of the last entry.
     time: Timestamp,
     /// The day up to which those who asked were told of changes.
@@ -284,7 +337,7 @@ struct Accepted {
 }
 
 impl<D: Disk> Node<D> {
-    /// Make a node's log: its genesis and its first key set.
+    /// Make a node's log: its genesis and its first key set. Returns how many entries it has.
     pub fn create(
         disk: D,
         place: Place,
@@ -292,7 +345,7 @@ impl<D: Disk> Node<D> {
         keys: &Keys,
         now: Timestamp,
         random: &mut dyn FnMut(&mut [u8]),
-    ) -> Result<Spiller<D>, NodeError> {
+    ) -> Result<(u64, Spiller<D>), NodeError> {
         let chain = KeyChain::parse(key_set)?;
         let set = chain.current();
         let genesis =
@@ -304,8 +357,8 @@ impl<D: Disk> Node<D> {
             record.write(now, &salt)
         };
         let lines = vec![write(genesis), write(first)];
-        let (_, spiller) = Log::create(disk, place, lines, &keys.log.key)?;
-        Ok(spiller)
+        let (log, spiller) = Log::create(disk, place, lines, &keys.log.key)?;
+        Ok((log.checkpoint().head().size, spiller))
     }
 
     /// Open a node: its log, the index up to where it reaches, and the log's tail on top. `progress` is told how many
@@ -315,8 +368,10 @@ impl<D: Disk> Node<D> {
         parts: Parts,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<(Self, Spiller<D>), NodeError> {
-        let Parts { place, us, keys, mut store, licences, random } = parts;
-        let (log, spiller) = Log::open(disk, place)?;
+        let Parts { place, us, keys, mut store, firearms, licences, random, signed } = parts;
+        let blobs = Blobs::new(disk.clone());
+        let folder = place.folder.clone();
+        let (log, spiller) = Log::open(disk.clone(), place)?;
         let size = log.checkpoint().head().size;
         if store.reached()? > size {
             // Tables that know more than the log are not its tables.
@@ -332,15 +387,21 @@ impl<D: Disk> Node<D> {
         let mut node = Self {
             log,
             store,
+            blobs,
+            naming: BTreeSet::new(),
+            firearms: Firearms::default(),
             licences: Licences::default(),
             desk,
             keys,
             lanes: BTreeMap::new(),
+            witnessed: BTreeMap::new(),
             random,
             clock: time,
+            millis: 0,
             time,
-            day: time.date(),
-            halted: None,
+            // The days before the last entry too: what could not be told then is told now, and nothing is told twice.
+            day: time.date().saturating_sub(jiff::Span::new().days(LOOK_BACK)),
+            halted: rolled_back(signed, size),
             failed,
             listening: Vec::new(),
         };
@@ -356,15 +417,39 @@ impl<D: Disk> Node<D> {
         }
         node.check_failed()?;
         node.store.commit(size)?;
+        node.firearms = node.desk.firearms().map(firearms).unwrap_or_default();
         node.licences = node.desk.licences().map(licences).unwrap_or_default();
+        node.witnessed = node
+            .desk
+            .peers()
+            .filter_map(|(peer, _)| {
+                // Written behind the loop's back: what is not there yet the peer will say again.
+                let note = disk.read(&witnessed_file(&folder, peer, "checkpoint")).ok().flatten()?;
+                Some((peer.clone(), String::from_utf8(note).ok()?))
+            })
+            .collect();
         Ok((node, spiller))
     }
 
+    /// Two officers have made sure that this data folder is the newest: record it, and sign again.
+    pub fn vouch(&mut self, officers: [OfficerId; 2], reason: Line) -> Result<(), NodeError> {
+        let [prepared, approved] = officers;
+        let by = By::Officers { prepared, approved: Some(approved) };
+        self.clock = self.time;
+        self.record(Record::Backup { by, reason }, None);
+        self.check_failed()?;
+        self.log.commit(&self.keys.log.key)?;
+        self.store.commit(self.log.checkpoint().head().size)?;
+        self.halted = None;
+        Ok(())
+    }
+
+    /// Whether everything that was asked of log and index could be read.
     fn check_failed(&mut self) -> Result<(), NodeError> {
-        match self.failed.take() {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
+        if let Some(error) = self.failed.take() {
+            return Err(error.into());
         }
+        Ok(self.store.check()?)
     }
 
     /// Reads what is committed, from any thread.
@@ -387,6 +472,11 @@ impl<D: Disk> Node<D> {
         &self.licences
     }
 
+    /// The register of firearms.
+    pub fn firearms(&self) -> &Firearms {
+        &self.firearms
+    }
+
     /// Our keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
@@ -402,6 +492,26 @@ impl<D: Disk> Node<D> {
         &self.store
     }
 
+    /// The content of attachments.
+    pub fn blobs(&self) -> &Blobs<D> {
+        &self.blobs
+    }
+
+    /// Attachments of `peer`'s messages that are to be fetched, at most `limit`.
+    pub fn wanted(&mut self, peer: &NodeId, limit: usize) -> Vec<Wanted> {
+        match self.desk.peer(peer) {
+            Some(_) => with_desk!(self, |desk, shelf| desk.wanted(&shelf, peer, limit)),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether `peer` may fetch the attachment of that digest: a message of ours to it names it.
+    pub fn gave(&mut self, peer: &NodeId, digest: &Hash) -> bool {
+        // Nor does it fetch once its key set has expired: then it may deliver a newer one, and nothing else.
+        self.desk.peer(peer).is_some_and(|peer| peer.chain().current().expires >= self.clock)
+            && with_desk!(self, |desk, shelf| desk.gave(&shelf, peer, digest))
+    }
+
     /// Why the node must not sign, if it must not.
     pub fn halted(&self) -> Option<&str> {
         self.halted.as_deref()
@@ -411,12 +521,31 @@ impl<D: Disk> Node<D> {
     pub fn exchange(&mut self, id: &MessageId, now: Timestamp) -> Option<ExchangeAtHand> {
         with_desk!(self, |desk, shelf| {
             let exchange = desk.exchange(&shelf, id)?;
-            let waits = exchange.summary().for_officer;
+            let standing = exchange.standing();
+            let due = desk.due_of(&exchange, &standing);
+            let waits = exchange.side() == Side::Requested && standing.state.is_open();
             let why_officer = desk.rule_for(&shelf, &exchange, now).err().filter(|_| waits);
-            let found = self.licences.find(&exchange.presented().licence_no);
-            let proposal =
-                (waits && self.licences.digest().is_some()).then(|| propose(&exchange, found, now.date()));
-            Some(ExchangeAtHand { exchange, why_officer, proposal })
+            let us = desk.own()?.current().state.clone();
+            let mut at_hand = ExchangeAtHand {
+                exchange,
+                standing,
+                due,
+                why_officer,
+                proposal: None,
+                candidates: Vec::new(),
+            };
+            match at_hand.exchange.subject() {
+                Subject::Licence(presented) if waits && self.licences.digest().is_some() => {
+                    let found = self.licences.find(&presented.licence_no);
+                    at_hand.proposal = propose(&at_hand.exchange, found, now.date());
+                }
+                _ => {
+                    let item = at_hand.exchange.item().filter(|_| waits);
+                    at_hand.candidates =
+                        item.map(|item| self.firearms.candidates(item, now.date(), &us)).unwrap_or_default();
+                }
+            }
+            Some(at_hand)
         })
     }
 
@@ -448,32 +577,104 @@ impl<D: Disk> Node<D> {
         }
     }
 
-    /// When the node next wants a round although nothing arrives, in milliseconds.
-    pub fn wakes_at(&self) -> Option<u64> {
+    /// What the clock says in this round.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// The newest head of ours that `peer` cosigned, with its line, as far as we have it.
+    pub(crate) fn witnessed(&self, peer: &NodeId) -> Option<&str> {
+        self.witnessed.get(peer).map(String::as_str)
+    }
+
+    /// With whom an exchange is.
+    pub(crate) fn peer_of(&mut self, id: &MessageId) -> Option<NodeId> {
+        with_desk!(self, |desk, shelf| desk.exchange(&shelf, id)).map(|exchange| exchange.peer().clone())
+    }
+
+    /// What our log has of an exchange, as far as it is committed.
+    pub(crate) fn records_of(&mut self, id: &MessageId) -> Result<Vec<Staged>, Mistake> {
+        let places = with_desk!(self, |desk, shelf| desk.places(&shelf, id));
+        let committed = self.log.checkpoint().head().size;
+        let places = places.into_iter().filter(|leaf| leaf.0 < committed);
+        let records = places.map(|leaf| self.log.reader().record(leaf));
+        records.collect::<Result<_, _>>().map_err(|error| Mistake::NotReady(error.to_string()))
+    }
+
+    /// Where we saw the head of `size` entries of a peer's log.
+    pub(crate) fn head_seen(&mut self, peer: &NodeId, size: u64) -> Option<Staged> {
+        let leaf = with_desk!(self, |desk, shelf| desk.head_place(&shelf, peer, size))?;
+        self.log.record(leaf).ok().flatten()
+    }
+
+    /// Record something that changes nothing of what we believe.
+    pub(crate) fn note(&mut self, record: Record) {
+        self.record(record, None);
+    }
+
+    /// When there is next mail to be tried, in milliseconds.
+    pub fn posts_at(&self) -> Option<u64> {
+        let own = self.desk.own().filter(|_| self.halted.is_none())?;
+        self.desk.peers().filter_map(|(node, peer)| self.lanes.get(node)?.wakes_at(peer, own)).min()
+    }
+
+    /// When the node next wants a round although nothing arrives, in milliseconds: for its mail, or because a time passes.
+    pub fn wakes_at(&mut self) -> Option<u64> {
         if self.halted.is_some() {
             return None;
         }
-        let own = self.desk.own()?;
-        self.desk.peers().filter_map(|(node, peer)| self.lanes.get(node)?.wakes_at(peer, own)).min()
+        let due = with_desk!(self, |desk, shelf| desk.next_due(&shelf));
+        let due =
+            due.map(|at| self.millis.saturating_add(at.0.saturating_sub(self.clock.0).saturating_mul(1000)));
+        self.posts_at().into_iter().chain(due).min()
+    }
+
+    /// The hops of one of our trace cases, or of all of them.
+    pub fn hops(&mut self, trace_case: Option<&Line>) -> Vec<Hop> {
+        with_desk!(self, |desk, shelf| {
+            let exchanges = desk.hops(&shelf, trace_case).into_iter();
+            exchanges
+                .filter_map(|id| {
+                    let exchange = desk.exchange(&shelf, &id)?;
+                    let state = desk.state_of(exchange.peer())?;
+                    let due = desk.due_of(&exchange, &exchange.standing());
+                    Some(Hop { state, exchange, due })
+                })
+                .collect()
+        })
     }
 
     /// One round: record everything that is waiting, let it take effect, and only then speak.
     pub fn round(&mut self, now: Now, inputs: Vec<Input<D>>) -> Result<Vec<Output>, NodeError> {
-        self.clock = now.time;
+        (self.clock, self.millis) = (now.time, now.millis);
         let mut out = Vec::new();
         let mut answers: Vec<(Answer<D>, Result<Done, Mistake>)> = Vec::new();
         let mut questions = Vec::new();
         let mut mail = Vec::new();
-        for input in inputs {
+        // What peers know of our log comes first: if it was rolled back, nothing more is signed in this round either.
+        let (heard, rest): (Vec<_>, Vec<_>) =
+            inputs.into_iter().partition(|input| matches!(input, Input::Answered { .. }));
+        for input in heard.into_iter().chain(rest) {
             match input {
                 Input::Ask(question) => questions.push(question),
                 Input::Answered { from, frame } => self.answered(&from, &frame, now, &mut out),
                 Input::Arrived { from, frame, ticket } => mail.push((from, frame, ticket)),
                 Input::Connected(node) => self.lanes.entry(node).or_default().reachable(),
                 Input::Disconnected(node) => self.lanes.entry(node).or_default().connected = false,
+                Input::Export { exchange, request, who, answer } => {
+                    let done = self.export(exchange, request, who);
+                    answers.push((answer, done));
+                }
                 Input::Failed { to, why } => self.failed(&to, why, now),
-                Input::Licences { list, who, answer } => {
-                    let done = self.import(list, who);
+                Input::Fetched { from, digest } => {
+                    with_desk!(self, |_desk, shelf| Desk::has_fetched(&mut shelf, &from, &digest));
+                    self.lanes.entry(from).or_default().not_fetched.remove(&digest);
+                }
+                Input::NotFetched { from, digest, why } => {
+                    self.lanes.entry(from).or_default().note_not_fetched(digest, why);
+                }
+                Input::Register { register, who, answer } => {
+                    let done = self.import(register, who);
                     answers.push((answer, done));
                 }
                 Input::Order { request, who, key, answer } => {
@@ -483,6 +684,7 @@ impl<D: Disk> Node<D> {
             }
         }
         self.new_day(&mut out);
+        self.note_passed();
         let (accepted, mut replies) = self.accept(mail, now, &mut out);
         self.take_mail(&accepted, now);
 
@@ -506,6 +708,7 @@ impl<D: Disk> Node<D> {
                 .into_iter()
                 .map(|(ticket, reply)| Output::Reply { ticket, frame: reply.map(|r| r.frame()) }),
         );
+        out.extend(std::mem::take(&mut self.naming).into_iter().map(Output::Wanted));
         for (answer, done) in answers {
             answer(self, done);
         }
@@ -522,19 +725,21 @@ impl<D: Disk> Node<D> {
         let mut owed: VecDeque<Effect> = leaf.1.into();
         while let Some(effect) = owed.pop_front() {
             let effects = match effect {
-                Effect::Consult { exchange, rule, licence_no } => {
-                    // Without a list there is nothing to consult: the request waits for an officer.
-                    if self.licences.digest().is_none() {
-                        continue;
-                    }
-                    let found = self.licences.find(&licence_no).cloned();
-                    self.stage(Record::Query { exchange, rule, found, on: self.clock.date() }, None).1
-                }
+                Effect::Consult { exchange, rule, sought } => match self.consult(exchange, rule, &sought) {
+                    Some(record) => self.stage(record, None).1,
+                    None => continue,
+                },
                 Effect::Send(draft) => match self.seal(*draft) {
-                    Some(verified) => {
+                    Some((verified, parts)) => {
+                        let (of, exchange) = (verified.id(), verified.exchange());
                         let to = verified.message().aud.clone();
                         let record = Record::Sent { to, token: verified.token().to_owned() };
-                        self.stage(record, Some(verified)).1
+                        let effects = self.stage(record, Some(verified)).1;
+                        // Right behind their message: that is where they are found when it goes out.
+                        for text in parts {
+                            self.stage(Record::Part { of, exchange, text }, None);
+                        }
+                        effects
                     }
                     None => continue,
                 },
@@ -560,21 +765,50 @@ impl<D: Disk> Node<D> {
         (leaf, effects)
     }
 
-    /// Seal a message: once, here, and the same bytes for the log and for every delivery.
-    fn seal(&mut self, draft: Draft) -> Option<Verified> {
+    /// Ask a register under a rule (R-SOV). Without one there is nothing to consult: the request waits for an officer.
+    fn consult(&self, exchange: MessageId, rule: Line, sought: &Sought) -> Option<Record> {
+        let on = self.clock.date();
+        match sought {
+            Sought::Item(item) => {
+                self.firearms.digest()?;
+                let us = &self.desk.own()?.current().state;
+                let found = self.firearms.beyond_doubt(item, on, us);
+                Some(Record::Search { exchange, rule, found, on })
+            }
+            Sought::Licence(licence_no) => {
+                self.licences.digest()?;
+                let found = self.licences.find(licence_no).cloned();
+                Some(Record::Query { exchange, rule, found, on })
+            }
+        }
+    }
+
+    /// Seal a message: once, here, and the same bytes for the log and for every delivery. The persons it names become
+    /// parts beside it.
+    fn seal(&mut self, mut draft: Draft) -> Option<(Verified, Vec<String>)> {
         let mut jti = [0; 16];
         (self.random)(&mut jti);
+        let persons = std::mem::take(&mut draft.enclosed.persons);
+        let (texts, digests): (Vec<_>, Vec<_>) = persons
+            .into_iter()
+            .map(|person| {
+                let mut salt = [0; attachment::SALT_LEN];
+                (self.random)(&mut salt);
+                attachment::write_part(person, &salt)
+            })
+            .unzip();
         let time = self.clock;
         let own = self.desk.own()?.clone();
         let message = with_desk!(self, |desk, shelf| desk.compose(
             &shelf,
             draft,
+            digests,
             own.current().current_log(),
             time,
             &jti
         ))?;
         let named = self.keys.message_key(&own, time)?;
-        Some(envelope::seal(message, &named.kid, &named.key))
+        Some((envelope::seal(message, &named.kid, &named.key), texts))
     }
 
     fn order(
@@ -596,6 +830,7 @@ impl<D: Disk> Node<D> {
             self.may_sign()?;
         }
         with_desk!(self, |desk, shelf| desk.check(&shelf, &order))?;
+        self.keep_enclosed(&order)?;
         let register = self.basis_of(&order);
         let by = By::Officers { prepared: officer.unwrap_or_else(|| who.clone()), approved: None };
         let record = Record::Order { order: order.clone(), by, key, via: who, register };
@@ -612,11 +847,46 @@ impl<D: Disk> Node<D> {
                 out.push(Output::Roster);
                 Done::Ourselves
             }
-            Order::ImportLicences { .. } => Done::Imported { notices: 0 },
+            Order::ImportFirearms { .. } | Order::ImportLicences { .. } => Done::Imported { notices: 0 },
         })
     }
 
-    fn may_record(&self) -> Result<(), Mistake> {
+    /// What goes with a message must be here, as it is described, before the message names it; and stays from then on.
+    fn keep_enclosed(&self, order: &Order) -> Result<(), Mistake> {
+        let enclosed = match order {
+            Order::Act { enclosed, .. } => enclosed,
+            Order::Open { opening, .. } => &opening.enclosed,
+            _ => return Ok(()),
+        };
+        let unreadable = |error: crate::blobs::BlobError| Mistake::NotReady(error.to_string());
+        for (place, attachment) in enclosed.attachments.iter().enumerate() {
+            let malformed =
+                |why: &str| Err(Mistake::Malformed(format!("enclosed.attachments.{place}: {why}")));
+            if !attachment::is_media_type(attachment.media_type.as_str()) {
+                return malformed("media_type: a type and a subtype, such as image/jpeg");
+            }
+            match self.blobs.find(attachment).map_err(unreadable)? {
+                Found::Kept | Found::Loose => {}
+                Found::Absent => {
+                    return malformed(
+                        "this node does not hold it: put it in first, and give it as the node returned it",
+                    );
+                }
+                Found::Differs => {
+                    return malformed(
+                        "digest, salt and length are not those of one attachment: give it as the node returned it",
+                    );
+                }
+            }
+        }
+        for attachment in &enclosed.attachments {
+            self.blobs.keep(&attachment.digest).map_err(unreadable)?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything may be recorded.
+    pub(crate) fn may_record(&self) -> Result<(), Mistake> {
         match &self.halted {
             Some(why) => Err(Mistake::NotReady(why.clone())),
             None => Ok(()),
@@ -656,18 +926,18 @@ impl<D: Disk> Node<D> {
             return None;
         };
         let exchange = with_desk!(self, |desk, shelf| desk.exchange(&shelf, exchange))?;
-        let found = self.licences.find(&exchange.presented().licence_no)?;
+        let found = self.licences.find(&exchange.presented()?.licence_no)?;
         Some(Basis::of(found, self.clock.date()))
     }
 
     fn order_of(&mut self, request: Request) -> Result<(Order, Option<OfficerId>), Mistake> {
         Ok(match request {
-            Request::Act(exchange, ActRequest { act, officer }) => {
+            Request::Act(exchange, ActRequest { act, enclosed, officer }) => {
                 let found = with_desk!(self, |desk, shelf| desk.exchange(&shelf, &exchange));
                 let peer = found.map(|exchange| exchange.peer().clone()).ok_or_else(|| {
                     Mistake::Unknown(format!("no exchange {exchange}: see the list of exchanges"))
                 })?;
-                (Order::Act { exchange, peer, act }, officer)
+                (Order::Act { exchange, peer, act, enclosed }, officer)
             }
             Request::Admit(AdmitRequest { key_sets, fingerprint, channel, officer }) => {
                 let chain = KeyChain::parse(&key_sets).map_err(|flaw| {
@@ -701,18 +971,42 @@ impl<D: Disk> Node<D> {
         })
     }
 
-    /// Put a new licence list in force, and tell those who asked about a licence that has changed.
-    fn import(&mut self, list: Licences, who: OfficerId) -> Result<Done, Mistake> {
+    /// Put a new register in force; if it is of licences, tell those who asked about one that has changed.
+    fn import(&mut self, register: Register, who: OfficerId) -> Result<Done, Mistake> {
         self.may_sign()?;
-        let digest = list.digest().ok_or_else(|| Mistake::Malformed("the list is empty".into()))?;
-        let order = Order::ImportLicences { digest, count: list.len() as u64 };
+        let empty = || Mistake::Malformed("the list is empty".into());
+        let digest = register.digest().ok_or_else(empty)?;
+        let count = register.len() as u64;
+        let order = match register {
+            Register::Firearms(_) => Order::ImportFirearms { digest, count },
+            Register::Licences(_) => Order::ImportLicences { digest, count },
+        };
         with_desk!(self, |desk, shelf| desk.check(&shelf, &order))?;
         let by = By::Officers { prepared: who.clone(), approved: None };
         self.record(Record::Order { order, by, key: None, via: who, register: None }, None);
-        let today = self.clock.date();
-        let changed = list.changed(&self.licences, self.day.min(today), today);
-        self.licences = list;
-        Ok(Done::Imported { notices: self.tell_changes(changed) })
+        match register {
+            Register::Firearms(firearms) => {
+                self.firearms = firearms;
+                Ok(Done::Imported { notices: 0 })
+            }
+            Register::Licences(list) => {
+                let today = self.clock.date();
+                let changed = list.changed(&self.licences, self.day.min(today), today);
+                self.licences = list;
+                Ok(Done::Imported { notices: self.tell_changes(changed) })
+            }
+        }
+    }
+
+    /// Record what has passed without what was owed. The reminder that goes out with it says so; nothing else follows.
+    fn note_passed(&mut self) {
+        if self.halted.is_some() {
+            return;
+        }
+        let time = self.clock;
+        for record in with_desk!(self, |desk, shelf| desk.passed(&mut shelf, time, MOST_PASSED)) {
+            self.record(record, None);
+        }
     }
 
     /// Tell those who asked what has become of these licences since. A round is atomic: with the import or the day that
@@ -726,7 +1020,10 @@ impl<D: Disk> Node<D> {
             for exchange in with_desk!(self, |desk, shelf| desk.asked_about(&shelf, &licence_no)) {
                 let held = with_desk!(self, |desk, shelf| desk.exchange(&shelf, &exchange));
                 let wanted = held.is_some_and(|held| {
-                    self.desk.peer(held.peer()).is_some() && desk::news(&held, &found, on).is_some()
+                    let peer = self.desk.peer(held.peer());
+                    peer.is_some_and(|peer| peer.standing(self.clock) == PeerStanding::Active)
+                        && held.opener().message.is_understood()
+                        && desk::news(&held, &found, on).is_some()
                 });
                 if wanted {
                     let before = self.log.staged();
@@ -745,6 +1042,8 @@ impl<D: Disk> Node<D> {
     /// Licences expire and come into force by the day, and so do transport identities.
     fn new_day(&mut self, out: &mut Vec<Output>) {
         let today = self.clock.date();
+        // A clock that was ahead for a while must not make us miss the days it takes to come there again.
+        self.day = self.day.min(today);
         if today > self.day && self.may_sign().is_ok() {
             let changed = self.licences.changed(&self.licences, self.day, today);
             self.day = today;
@@ -808,7 +1107,7 @@ impl<D: Disk> Node<D> {
             }
         }
         let peer = self.desk.peer(&from).ok_or(None)?;
-        if peer.standing(self.clock) == PeerStanding::Expired {
+        if peer.chain().current().expires < self.clock {
             // It may deliver key sets, and nothing else until they are in force.
             return Err(Some(MailReply::Busy { retry_after_secs: 60 }));
         }
@@ -887,6 +1186,7 @@ impl<D: Disk> Node<D> {
             .map(|(one, posted)| {
                 let verified = envelope::open(&posted.token, &one.from, &one.chain, &us)?;
                 mail::check_posted(&posted.logged, verified.id(), &us, one.head.head())?;
+                mail::check_parts(&posted.parts, verified.message())?;
                 Ok(verified)
             })
             .collect();
@@ -940,7 +1240,14 @@ impl<D: Disk> Node<D> {
                     proof: posted.logged.clone(),
                     head: *one.head.head(),
                 };
+                let (of, exchange) = (verified.id(), verified.exchange());
+                if !verified.message().attachments.is_empty() {
+                    self.naming.insert(from.clone());
+                }
                 let leaf = self.record(record, Some(verified));
+                for text in &posted.parts {
+                    self.record(Record::Part { of, exchange, text: text.clone() }, None);
+                }
                 self.lanes.entry(from.clone()).or_default().owe_receipt(leaf);
             }
         }
@@ -994,26 +1301,36 @@ impl<D: Disk> Node<D> {
                 if let Some(Ok(_)) = cosigned {
                     lane.taken(&mail, now.millis, jitter);
                     let checkpoint = mail.head.with_cosignatures([line.as_str()]);
+                    self.witnessed.insert(from.clone(), checkpoint.clone());
                     out.push(Output::Witnessed { by: from.clone(), checkpoint });
                 } else {
                     lane.failed(Some(mail), Some("its cosignature does not hold".into()), now.millis, jitter);
                 }
             }
-            Ok(MailReply::Stale { held }) => match weighed(&self.log, held.as_deref()) {
-                Weighed::Ours(size) => lane.start_from(mail, size, now.millis, jitter),
-                Weighed::Nothing => {
-                    let why = "it claims to know more of our log, and shows nothing that we signed";
-                    lane.failed(Some(mail), Some(why.into()), now.millis, jitter);
+            Ok(reply @ (MailReply::Stale { .. } | MailReply::Forked { .. })) => {
+                let (held, is_stale) = match &reply {
+                    MailReply::Stale { held } => (held.as_deref(), true),
+                    MailReply::Forked { held } => (Some(held.as_str()), false),
+                    MailReply::Busy { .. } | MailReply::Cosigned { .. } => (None, false),
+                };
+                let ours = self.log.checkpoint().head().size;
+                match weighed(&self.log, self.log.place(), ours, held) {
+                    Ok(Weighed::AnotherHistory(why)) => self.halt(from, mail, why, now, jitter),
+                    Ok(Weighed::Ours(size)) if is_stale => lane.start_from(mail, size, now.millis, jitter),
+                    Ok(Weighed::Nothing | Weighed::Ours(_)) => {
+                        let why = match is_stale {
+                            true => "it claims to know more of our log, and shows nothing that we signed",
+                            false => "it accuses us of a second history, and what it shows is no proof of it",
+                        };
+                        lane.failed(Some(mail), Some(why.into()), now.millis, jitter);
+                    }
+                    // Our own house is on fire: the node stops before anything is committed.
+                    Err(error) => {
+                        lane.failed(Some(mail), None, now.millis, jitter);
+                        self.failed.replace(Some(error));
+                    }
                 }
-                Weighed::AnotherHistory(why) => self.halt(from, mail, why, now, jitter),
-            },
-            Ok(MailReply::Forked { held }) => match weighed(&self.log, Some(&held)) {
-                Weighed::AnotherHistory(why) => self.halt(from, mail, why, now, jitter),
-                Weighed::Nothing | Weighed::Ours(_) => {
-                    let why = "it accuses us of a second history, and what it shows is no proof of it";
-                    lane.failed(Some(mail), Some(why.into()), now.millis, jitter);
-                }
-            },
+            }
             Ok(MailReply::Busy { retry_after_secs }) => {
                 lane.failed(Some(mail), Some("it asked us to come back later".into()), now.millis, jitter);
                 lane.wait(now.millis + u64::from(retry_after_secs.min(3600)) * 1000);
@@ -1089,12 +1406,15 @@ impl<D: Disk> Node<D> {
             let mut taken = Vec::new();
             let mut bytes = 0;
             for leaf in messages {
-                let Record::Sent { token, .. } = self.log.reader().record(leaf)?.record else { continue };
-                bytes += token.len();
+                let sent = self.log.reader().record(leaf)?;
+                let Record::Sent { token, .. } = sent.record else { continue };
+                let named = sent.message.map_or(0, |verified| verified.message().parts.len());
+                let parts = parts_behind(self.log.reader(), leaf, named, size)?;
+                bytes += token.len() + parts.iter().map(String::len).sum::<usize>();
                 if bytes > MAIL_BUDGET && !posted.is_empty() {
                     break;
                 }
-                posted.push(Posted { token, logged: prove(leaf)? });
+                posted.push(Posted { token, logged: prove(leaf)?, parts });
                 taken.push(leaf);
             }
             let mail = Mail {
@@ -1112,6 +1432,37 @@ impl<D: Disk> Node<D> {
     }
 }
 
+/// Why a log of `size` entries must not be signed, if this machine remembers to have signed another.
+fn rolled_back(signed: Option<u64>, size: u64) -> Option<String> {
+    let what_to_do = "Signing now could make a second history: put the newest copy of the data folder in place and start again. If this is the newest, two officers say so with `liaison-node vouch`";
+    match signed {
+        Some(signed) if signed <= size => None,
+        Some(signed) => Some(format!(
+            "log rolled back: this machine has signed {signed} entries, and the log has {size}. {what_to_do}"
+        )),
+        None => Some(format!(
+            "log perhaps rolled back: the marker of what this machine has signed is missing, so this may be an old copy. {what_to_do}"
+        )),
+    }
+}
+
+/// The parts of the message at `leaf`, which names so many: they stand right behind it.
+fn parts_behind<D: Disk>(
+    reader: &Reader<D>,
+    leaf: LeafIndex,
+    named: usize,
+    size: u64,
+) -> Result<Vec<String>, LogError> {
+    let mut parts = Vec::new();
+    for next in (leaf.0 + 1..size).take(named) {
+        match reader.record(LeafIndex(next))?.record {
+            Record::Part { text, .. } => parts.push(text),
+            _ => break,
+        }
+    }
+    Ok(parts)
+}
+
 /// What a head that a peer shows us says of our own log.
 enum Weighed {
     /// We signed it, and our log does not have it.
@@ -1122,30 +1473,87 @@ enum Weighed {
     Ours(u64),
 }
 
-fn weighed<D: Disk>(log: &Log<D>, held: Option<&str>) -> Weighed {
-    let Some(held) = held else { return Weighed::Ours(0) };
-    let place = log.place();
-    let Ok(signed) = note::open_checkpoint(held, &place.origin, &place.key) else { return Weighed::Nothing };
-    let (theirs, ours) = (*signed.head(), log.checkpoint().head().size);
-    if theirs.size > ours {
-        return Weighed::AnotherHistory(format!("it has {} entries where our log has {ours}", theirs.size));
-    }
-    match merkle::root(log, theirs.size) {
-        Ok(root) if root == theirs.root => Weighed::Ours(theirs.size),
-        Ok(_) => Weighed::AnotherHistory(format!(
-            "our first {} entries are not those it was signed over",
-            theirs.size
-        )),
-        Err(error) => Weighed::AnotherHistory(error.to_string()),
-    }
+/// An error is our own disk's, and says nothing of any history.
+fn weighed<N: Nodes>(nodes: &N, place: &Place, ours: u64, held: Option<&str>) -> Result<Weighed, N::Error> {
+    let Some(held) = held else { return Ok(Weighed::Ours(0)) };
+    let Ok(signed) = note::open_checkpoint(held, &place.origin, &place.key) else {
+        return Ok(Weighed::Nothing);
+    };
+    let theirs = *signed.head();
+    Ok(if theirs.size > ours {
+        Weighed::AnotherHistory(format!("it has {} entries where our log has {ours}", theirs.size))
+    } else if merkle::root(nodes, theirs.size)? == theirs.root {
+        Weighed::Ours(theirs.size)
+    } else {
+        Weighed::AnotherHistory(format!("our first {} entries are not those it was signed over", theirs.size))
+    })
 }
 
 /// An exchange, and what an officer should know about it.
 pub struct ExchangeAtHand {
     /// The exchange.
     pub exchange: liaison_protocol::exchange::Exchange,
+    /// Where it stands.
+    pub standing: Standing,
+    /// What the requested State owes next.
+    pub due: Option<Due>,
     /// Why no rule answered, if an officer must.
     pub why_officer: Option<&'static str>,
     /// What the licence list would answer, if an officer must.
     pub proposal: Option<liaison_protocol::message::Outcome>,
+    /// What the register of firearms has that may be the item, if an officer must answer.
+    pub candidates: Vec<CandidateView>,
+}
+
+#[cfg(test)]
+mod tests {
+    use liaison_protocol::merkle::TreeHead;
+    use liaison_protocol::note::sign_checkpoint;
+    use liaison_protocol::sign::SecretKey;
+
+    use super::*;
+
+    /// A log whose tiles cannot be read.
+    struct Unreadable;
+
+    impl Nodes for Unreadable {
+        type Error = &'static str;
+
+        fn node(&self, _: u8, _: u64) -> Result<Hash, &'static str> {
+            Err("input/output error")
+        }
+    }
+
+    /// A log of leaves that are all alike.
+    struct Alike;
+
+    impl Nodes for Alike {
+        type Error = std::convert::Infallible;
+
+        fn node(&self, level: u8, _: u64) -> Result<Hash, Self::Error> {
+            let leaf = merkle::leaf_hash(b"alike");
+            Ok((0..level).fold(leaf, |hash, _| merkle::node_hash(&hash, &hash)))
+        }
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_read_is_no_second_history() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let origin = "firearms.example.ke/liaison/log1".to_owned();
+        let place = Place { origin: origin.clone(), folder: "log1".into(), key: key.public() };
+        let head = |size, root| sign_checkpoint(&key, &origin, &TreeHead { size, root });
+        let root = merkle::root(&Alike, 5).expect("no errors");
+        let (true_one, false_one) = (head(5, root), head(5, Hash::ZERO));
+
+        assert_eq!(
+            weighed(&Unreadable, &place, 9, Some(true_one.as_str())).err(),
+            Some("input/output error")
+        );
+        let seen = |held: Option<&str>, ours| weighed(&Alike, &place, ours, held).expect("no errors");
+        assert!(matches!(seen(Some(true_one.as_str()), 9), Weighed::Ours(5)));
+        assert!(matches!(seen(Some(false_one.as_str()), 9), Weighed::AnotherHistory(_)));
+        assert!(matches!(seen(Some(true_one.as_str()), 4), Weighed::AnotherHistory(_)));
+        assert!(matches!(seen(Some("nothing of ours"), 9), Weighed::Nothing));
+        assert!(matches!(seen(None, 9), Weighed::Ours(0)));
+    }
 }

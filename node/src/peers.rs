@@ -7,9 +7,12 @@
 //! This is the only file that names libp2p. It has two halves: [`Network`], a handle for any thread, and a
 //! task of its own that owns every socket. Between them lie two channels: orders in, [`Event`]s out.
 //!
-//! **What bounds it.** A node has one frame of ours on its way and one of its own in our hands, whatever
-//! number of identities and connections it has; frames have a ceiling and grow only with bytes that came.
-//! Connections, handshakes and streams are counted and limited. When nobody takes the events, the task
+//! **Two protocols**, mail and pieces of attachments, each with frames, streams and events of its own: no mail
+//! waits behind a photograph.
+//!
+//! **What bounds it.** Of each protocol, a node has one frame of ours on its way and one of its own in our hands,
+//! whatever number of identities and connections it has; frames have a ceiling and grow only with bytes that came.
+//! Connections, handshakes and streams are counted and limited. When nobody takes the events of mail, the task
 //! stops reading the network until somebody does.
 //!
 //! **What is deliberately absent.** Noise and every other classical handshake; discovery; relays; ports
@@ -17,10 +20,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    convert::Infallible,
     error::Error,
     ffi::OsString,
     fmt, io,
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, Ipv6Addr, TcpListener},
     pin::Pin,
     sync::{
         Arc, PoisonError, RwLock,
@@ -32,12 +36,15 @@ use std::{
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use liaison_protocol::authority::NodeId;
+use liaison_protocol::blob;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport, TransportError,
     allow_block_list::{self, AllowedPeers, NotAllowed},
     connection_limits::{self, ConnectionLimits},
     core::{
+        Endpoint,
         muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent},
+        transport::{PortUse, timeout::TransportTimeout},
         upgrade::Version,
     },
     identity::{Keypair, PublicKey},
@@ -46,8 +53,10 @@ use libp2p::{
         self, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ProtocolSupport, ResponseChannel,
     },
     swarm::{
-        ConnectionId, DialError, ListenError, NetworkBehaviour, SwarmEvent,
+        ConnectionDenied, ConnectionId, DialError, FromSwarm, ListenError, NetworkBehaviour, SwarmEvent,
+        ToSwarm,
         dial_opts::{DialOpts, PeerCondition},
+        dummy,
     },
     tcp, tls, yamux,
 };
@@ -187,8 +196,18 @@ impl fmt::Debug for Event {
 /// The right to answer one request, once.
 #[derive(Debug)]
 pub struct Reply {
+    kind: Kind,
     request: InboundRequestId,
     channel: ResponseChannel<Vec<u8>>,
+}
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    /// A piece of an attachment, or what asks for one.
+    Blob,
+    /// Mail.
+    Mail,
 }
 
 /// Why a frame got no response, in words for our operator.
@@ -207,8 +226,8 @@ pub enum Failure {
     #[error("no admitted peer has this name")]
     NoSuchPeer,
     /// The other node does not know our protocol.
-    #[error("the other node does not speak {MAIL}: one of the two needs a newer version")]
-    NotSpoken,
+    #[error("the other node does not speak {0}: one of the two needs a newer version")]
+    NotSpoken(&'static str),
     /// The other node ended the connection before it said anything on it.
     #[error(
         "the other node ends our connections before a word is said: it has most likely not admitted us, \
@@ -269,8 +288,8 @@ pub enum NetworkError {
 /// The handle of the network, for any thread. It never blocks; the network ends with its last handle.
 #[derive(Clone, Debug)]
 pub struct Network {
-    // Unbounded, and yet bounded: a peer adds at most one `Send` until its outcome is told, each reply
-    // answers one request of which a peer has one, and rosters come one per recorded change. Whoever gives
+    // Unbounded, and yet bounded: a peer adds at most one `Send` of each kind until its outcome is told, each reply
+    // answers one request of which a peer has one of each, and rosters come one per recorded change. Whoever gives
     // these orders is the one who takes the events, so nothing piles up that it has not itself put here.
     orders: mpsc::UnboundedSender<Order>,
     shared: Arc<Shared>,
@@ -298,7 +317,13 @@ impl Network {
     ///
     /// One frame per node at a time: the next one before that outcome fails as [`Failure::Busy`].
     pub fn send(&self, to: &NodeId, frame: Vec<u8>) {
-        self.order(Order::Send(to.clone(), frame));
+        self.order(Order::Send(Kind::Mail, to.clone(), frame));
+    }
+
+    /// Ask for a piece of an attachment. As [`send`](Self::send), on a line of its own: the outcome is told to those who
+    /// take the events of pieces.
+    pub fn fetch(&self, from: &NodeId, frame: Vec<u8>) {
+        self.order(Order::Send(Kind::Blob, from.clone(), frame));
     }
 
     /// Answer a request. When it has timed out meanwhile, or is too long, the answer is dropped and traced.
@@ -324,7 +349,7 @@ impl Network {
 enum Order {
     Admit(Vec<PeerAddress>),
     Respond(Reply, Vec<u8>),
-    Send(NodeId, Vec<u8>),
+    Send(Kind, NodeId, Vec<u8>),
 }
 
 /// What the handle can see of the task.
@@ -342,7 +367,14 @@ impl Shared {
 }
 
 /// Start the network. It admits nobody yet; when this returns, it listens.
-pub async fn start<E>(settings: Settings, events: mpsc::Sender<E>) -> Result<Network, NetworkError>
+///
+/// What happens to mail and to connections is told to `events`, what happens to pieces of attachments to `pieces`. That
+/// one is unbounded, and yet bounded: a peer adds at most one outcome of what was asked of it and one request of its own.
+pub async fn start<E>(
+    settings: Settings,
+    events: mpsc::Sender<E>,
+    pieces: mpsc::UnboundedSender<Event>,
+) -> Result<Network, NetworkError>
 where
     E: From<Event> + Send + 'static,
 {
@@ -361,6 +393,7 @@ where
         links: BTreeMap::new(),
         news: VecDeque::new(),
         shared: Arc::clone(&shared),
+        pieces,
         events,
     };
     let stopped = Arc::clone(&shared);
@@ -380,21 +413,28 @@ fn refuse_key_log(value: Option<OsString>) -> Result<(), NetworkError> {
 
 fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkError> {
     let frames = Frames { max_request: settings.max_request, max_response: settings.max_response };
+    let pieces = Frames { max_request: blob::REQUEST_LEN, max_response: blob::MAX_REPLY };
+    let config = request_response::Config::default()
+        .with_request_timeout(settings.request_timeout)
+        .with_max_concurrent_streams(MAX_EXCHANGES);
     let swarm = SwarmBuilder::with_existing_identity(settings.identity.keypair())
         .with_tokio()
         .with_other_transport(|keypair| {
             let mut streams = yamux::Config::default();
             streams.set_max_num_streams(MAX_STREAMS);
-            Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+            let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
                 .upgrade(Version::V1Lazy)
                 .authenticate(tls::Config::new(keypair)?)
                 .multiplex(streams)
-                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Curt(muxer)))))
+                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Curt(muxer))));
+            // Who comes to us proves itself soon, or makes room for others.
+            Ok(TransportTimeout::with_ingoing_timeout(transport, HANDSHAKE_TIMEOUT))
         })
         .map_err(|error| NetworkError::Tls(error.to_string()))?
         .with_dns()
         .map_err(NetworkError::Resolver)?
         .with_behaviour(|_| Protocols {
+            doorstep: Doorstep::default(),
             admitted: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(
                 ConnectionLimits::default()
@@ -407,16 +447,15 @@ fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkError> {
             mail: request_response::Behaviour::with_codec(
                 frames,
                 [(MAIL, ProtocolSupport::Full)],
-                request_response::Config::default()
-                    .with_request_timeout(settings.request_timeout)
-                    .with_max_concurrent_streams(MAX_EXCHANGES),
+                config.clone(),
             ),
+            blob: request_response::Behaviour::with_codec(pieces, [(BLOB, ProtocolSupport::Full)], config),
         })
         .unwrap_or_else(|never| match never {})
         .with_swarm_config(|config| {
             config
                 .with_idle_connection_timeout(settings.idle_timeout)
-                .with_max_negotiating_inbound_streams(MAX_EXCHANGES)
+                .with_max_negotiating_inbound_streams(2 * MAX_EXCHANGES)
         })
         .with_connection_timeout(settings.request_timeout)
         .build();
@@ -474,9 +513,94 @@ fn refuse_shared_port(address: &Multiaddr) -> io::Result<()> {
 /// connection, and either before any protocol of ours sees it.
 #[derive(NetworkBehaviour)]
 struct Protocols {
+    doorstep: Doorstep,
     admitted: allow_block_list::Behaviour<AllowedPeers>,
     limits: connection_limits::Behaviour,
     mail: request_response::Behaviour<Frames>,
+    blob: request_response::Behaviour<Frames>,
+}
+
+impl Protocols {
+    fn of(&mut self, kind: Kind) -> &mut request_response::Behaviour<Frames> {
+        match kind {
+            Kind::Blob => &mut self.blob,
+            Kind::Mail => &mut self.mail,
+        }
+    }
+}
+
+/// Handshakes under way, and where each comes from. Nobody knows yet who they are: without a limit of its own, one
+/// machine could hold all the places there are.
+#[derive(Default)]
+struct Doorstep(HashMap<ConnectionId, IpAddr>);
+
+/// So many handshakes are under way from one place already.
+#[derive(Debug, thiserror::Error)]
+#[error("{MAX_PENDING_FROM_ONE} handshakes from this address are under way already")]
+struct Crowded;
+
+impl NetworkBehaviour for Doorstep {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _: &Multiaddr,
+        from: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        let Some(place) = place_of(from) else { return Ok(()) };
+        if self.0.values().filter(|other| **other == place).count() >= MAX_PENDING_FROM_ONE {
+            return Err(ConnectionDenied::new(Crowded));
+        }
+        self.0.insert(connection, place);
+        Ok(())
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
+        self.0.remove(&connection);
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::ListenFailure(failure) = event {
+            self.0.remove(&failure.connection_id);
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: Infallible) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Infallible, Infallible>> {
+        Poll::Pending
+    }
+}
+
+/// The address a connection comes from; of IPv6 the network, for a machine has as many addresses in it as it likes.
+fn place_of(from: &Multiaddr) -> Option<IpAddr> {
+    match from.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into()),
+        _ => None,
+    }
 }
 
 /// The task's room: every socket, and what we know of every peer.
@@ -492,6 +616,7 @@ struct Room<E> {
     /// What is to be told before anything else is done.
     news: VecDeque<Event>,
     shared: Arc<Shared>,
+    pieces: mpsc::UnboundedSender<Event>,
     // Last, so that the channel closes after every socket has.
     events: mpsc::Sender<E>,
 }
@@ -502,6 +627,27 @@ struct Peer {
     /// Its identities; the one that answered last is first.
     ids: Vec<PeerId>,
     addrs: Vec<Multiaddr>,
+    mail: Way,
+    blob: Way,
+}
+
+impl Peer {
+    fn way(&mut self, kind: Kind) -> &mut Way {
+        match kind {
+            Kind::Blob => &mut self.blob,
+            Kind::Mail => &mut self.mail,
+        }
+    }
+
+    /// Mail first.
+    fn ways(&mut self) -> [(Kind, &mut Way); 2] {
+        [(Kind::Mail, &mut self.mail), (Kind::Blob, &mut self.blob)]
+    }
+}
+
+/// What is under way with a peer, of one kind.
+#[derive(Default)]
+struct Way {
     outgoing: Option<Outgoing>,
     /// Its request that waits for our response.
     arrived: Option<InboundRequestId>,
@@ -558,17 +704,26 @@ impl<E: From<Event>> Room<E> {
         match order {
             Order::Admit(roster) => self.admit(roster),
             Order::Respond(reply, frame) => self.respond(reply, frame),
-            Order::Send(to, frame) => {
-                if let Err(why) = self.send(&to, frame) {
-                    self.news.push_back(Event::Failed { to, why });
+            Order::Send(kind, to, frame) => {
+                if let Err(why) = self.send(kind, &to, frame) {
+                    self.tell(kind, Event::Failed { to, why });
                 }
             }
         }
     }
 
+    /// Tell what happened to those who listen to this kind.
+    fn tell(&mut self, kind: Kind, event: Event) {
+        match kind {
+            Kind::Blob => drop(self.pieces.send(event)),
+            Kind::Mail => self.news.push_back(event),
+        }
+    }
+
     fn notice(&mut self, event: SwarmEvent<ProtocolsEvent>) {
         match event {
-            SwarmEvent::Behaviour(ProtocolsEvent::Mail(event)) => self.on_mail(event),
+            SwarmEvent::Behaviour(ProtocolsEvent::Mail(event)) => self.on_frame(Kind::Mail, event),
+            SwarmEvent::Behaviour(ProtocolsEvent::Blob(event)) => self.on_frame(Kind::Blob, event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 self.on_connected(peer_id, connection_id);
             }
@@ -637,36 +792,44 @@ impl<E: From<Event>> Room<E> {
         }
         self.owners = owners;
 
-        for (node, before) in std::mem::replace(&mut self.roster, admitted) {
+        for (node, mut before) in std::mem::replace(&mut self.roster, admitted) {
             match self.roster.get_mut(&node) {
-                Some(peer) => (peer.outgoing, peer.arrived) = (before.outgoing, before.arrived),
-                None if before.outgoing.is_some() => {
-                    self.news.push_back(Event::Failed { to: node, why: Failure::NoSuchPeer });
+                Some(peer) => (peer.mail, peer.blob) = (before.mail, before.blob),
+                None => {
+                    for (kind, _) in before.ways().into_iter().filter(|(_, way)| way.outgoing.is_some()) {
+                        self.tell(kind, Event::Failed { to: node.clone(), why: Failure::NoSuchPeer });
+                    }
                 }
-                None => {}
             }
         }
     }
 
     // Frames out.
 
-    fn send(&mut self, to: &NodeId, frame: Vec<u8>) -> Result<(), Failure> {
+    fn send(&mut self, kind: Kind, to: &NodeId, frame: Vec<u8>) -> Result<(), Failure> {
         let peer = self.roster.get_mut(to).ok_or(Failure::NoSuchPeer)?;
-        if peer.outgoing.is_some() {
+        // Mail is at the door already: a second connection of our own would only be in its way.
+        let mail_dials = matches!(peer.mail.outgoing, Some(Outgoing::Dialling { .. }));
+        if peer.way(kind).outgoing.is_some() || (kind == Kind::Blob && mail_dials) {
             return Err(Failure::Busy);
         }
-        let (size, limit) = (frame.len(), self.max_request);
+        let limit = match kind {
+            Kind::Blob => blob::REQUEST_LEN,
+            Kind::Mail => self.max_request,
+        };
+        let size = frame.len();
         if size > limit {
             return Err(Failure::TooLarge { size, limit });
         }
-        peer.outgoing = Some(match self.links.values().rev().find(|link| link.node == *to) {
-            Some(link) => Outgoing::sent(self.swarm.behaviour_mut().mail.send_request(&link.id, frame)),
+        let outgoing = Some(match self.links.values().rev().find(|link| link.node == *to) {
+            Some(link) => Outgoing::sent(self.swarm.behaviour_mut().of(kind).send_request(&link.id, frame)),
             None => {
                 let id = *peer.ids.first().ok_or(Failure::NoAddress)?;
                 let dial = dial(&mut self.swarm, id, &peer.addrs)?;
                 Outgoing::Dialling { frame, dial, untried: peer.addrs.clone(), why: Failure::NoAddress }
             }
         });
+        peer.way(kind).outgoing = outgoing;
         Ok(())
     }
 
@@ -676,13 +839,15 @@ impl<E: From<Event>> Room<E> {
         let peer = self.roster.get_mut(&node).expect("every owner is on the roster");
         let place = peer.ids.iter().position(|other| *other == id).expect("an owner lists its identity");
         peer.ids.swap(0, place);
-        // Ours or theirs: the frame takes the first connection there is.
-        peer.outgoing = peer.outgoing.take().map(|outgoing| match outgoing {
-            Outgoing::Dialling { frame, .. } => {
-                Outgoing::sent(self.swarm.behaviour_mut().mail.send_request(&id, frame))
-            }
-            sent => sent,
-        });
+        // Ours or theirs: a frame takes the first connection there is.
+        for (kind, way) in peer.ways() {
+            way.outgoing = way.outgoing.take().map(|outgoing| match outgoing {
+                Outgoing::Dialling { frame, .. } => {
+                    Outgoing::sent(self.swarm.behaviour_mut().of(kind).send_request(&id, frame))
+                }
+                sent => sent,
+            });
+        }
 
         let elders: Vec<ConnectionId> =
             self.links.iter().filter(|(_, link)| link.node == node).map(|(elder, _)| *elder).collect();
@@ -696,13 +861,17 @@ impl<E: From<Event>> Room<E> {
     }
 
     fn on_dial_failed(&mut self, failed: ConnectionId, error: DialError) {
-        let waiting = self.roster.iter_mut().find_map(|(node, peer)| match &peer.outgoing {
-            Some(Outgoing::Dialling { dial, .. }) if *dial == failed => Some((node.clone(), peer)),
-            _ => None,
+        let waits =
+            |way: &Way| matches!(&way.outgoing, Some(Outgoing::Dialling { dial, .. }) if *dial == failed);
+        let waiting = self.roster.iter_mut().find_map(|(node, peer)| {
+            let kind = peer.ways().into_iter().find(|(_, way)| waits(way))?.0;
+            Some((node.clone(), kind, peer))
         });
         // Nobody waits for it: the peer has connected meanwhile, or is gone.
-        let Some((to, peer)) = waiting else { return };
-        let Some(Outgoing::Dialling { frame, mut untried, why, .. }) = peer.outgoing.take() else { return };
+        let Some((to, kind, peer)) = waiting else { return };
+        let Some(Outgoing::Dialling { frame, mut untried, why, .. }) = peer.way(kind).outgoing.take() else {
+            return;
+        };
 
         let mut next = None;
         let blame = match error {
@@ -741,26 +910,34 @@ impl<E: From<Event>> Room<E> {
             None => Err(why.clone()),
         };
         match outcome {
-            Ok(dial) => peer.outgoing = Some(Outgoing::Dialling { frame, dial, untried, why }),
-            Err(why) => self.news.push_back(Event::Failed { to, why }),
+            Ok(dial) => peer.way(kind).outgoing = Some(Outgoing::Dialling { frame, dial, untried, why }),
+            Err(why) => self.tell(kind, Event::Failed { to, why }),
         }
     }
 
-    fn on_answered(&mut self, request: OutboundRequestId, frame: Vec<u8>) {
-        if let Some((from, peer)) = self.sender_of(request) {
-            peer.outgoing = None;
-            self.news.push_back(Event::Answered { from, frame });
+    fn on_answered(&mut self, kind: Kind, request: OutboundRequestId, frame: Vec<u8>) {
+        if let Some((from, way)) = self.sender_of(kind, request) {
+            way.outgoing = None;
+            self.tell(kind, Event::Answered { from, frame });
         }
     }
 
-    fn on_unanswered(&mut self, request: OutboundRequestId, link: ConnectionId, error: OutboundFailure) {
+    fn on_unanswered(
+        &mut self,
+        kind: Kind,
+        request: OutboundRequestId,
+        link: ConnectionId,
+        error: OutboundFailure,
+    ) {
         let was_heard = self.links.get(&link).map(|link| link.heard);
-        if matches!(error, OutboundFailure::Timeout) {
+        // Mail on its way will find out by itself; a slow photograph must not cost it its line.
+        let is_free = kind == Kind::Mail || !self.carries_mail(link);
+        if matches!(error, OutboundFailure::Timeout) && is_free {
             // It may be dead without knowing. The next frame gets a fresh one.
             self.cut(link);
         }
-        let Some((to, peer)) = self.sender_of(request) else { return };
-        let ended_unheard = match peer.outgoing.take() {
+        let Some((to, way)) = self.sender_of(kind, request) else { return };
+        let ended_unheard = match way.outgoing.take() {
             Some(Outgoing::Sent { ended_unheard, .. }) => ended_unheard,
             _ => None,
         };
@@ -768,7 +945,10 @@ impl<E: From<Event>> Room<E> {
         let why = match error {
             OutboundFailure::ConnectionClosed if !heard => Failure::Refused,
             OutboundFailure::Timeout => Failure::Timeout,
-            OutboundFailure::UnsupportedProtocols => Failure::NotSpoken,
+            OutboundFailure::UnsupportedProtocols => Failure::NotSpoken(match kind {
+                Kind::Blob => BLOB_NAME,
+                Kind::Mail => MAIL_NAME,
+            }),
             OutboundFailure::Io(error) => match Spoilt::of(&error) {
                 Some(Spoilt::TooLarge { size, limit }) => Failure::TooLarge { size: *size, limit: *limit },
                 None if !heard => Failure::Refused,
@@ -776,68 +956,85 @@ impl<E: From<Event>> Room<E> {
             },
             OutboundFailure::ConnectionClosed | OutboundFailure::DialFailure => Failure::Lost,
         };
-        self.news.push_back(Event::Failed { to, why });
+        self.tell(kind, Event::Failed { to, why });
     }
 
-    fn sender_of(&mut self, request: OutboundRequestId) -> Option<(NodeId, &mut Peer)> {
-        self.roster.iter_mut().find_map(|(node, peer)| match &peer.outgoing {
-            Some(Outgoing::Sent { request: other, .. }) if *other == request => Some((node.clone(), peer)),
-            _ => None,
+    fn sender_of(&mut self, kind: Kind, request: OutboundRequestId) -> Option<(NodeId, &mut Way)> {
+        self.roster.iter_mut().find_map(|(node, peer)| {
+            let way = peer.way(kind);
+            match &way.outgoing {
+                Some(Outgoing::Sent { request: other, .. }) if *other == request => Some((node.clone(), way)),
+                _ => None,
+            }
         })
+    }
+
+    fn carries_mail(&self, link: ConnectionId) -> bool {
+        let peer = self.links.get(&link).and_then(|link| self.roster.get(&link.node));
+        peer.is_some_and(|peer| peer.mail.outgoing.is_some() || peer.mail.arrived.is_some())
     }
 
     // Frames in.
 
-    fn on_mail(&mut self, event: request_response::Event<Vec<u8>, Vec<u8>>) {
-        use request_response::Event as Mail;
+    fn on_frame(&mut self, kind: Kind, event: request_response::Event<Vec<u8>, Vec<u8>>) {
+        use request_response::Event as Frame;
         match event {
-            Mail::Message { peer, connection_id, message } => {
+            Frame::Message { peer, connection_id, message } => {
                 if let Some(link) = self.links.get_mut(&connection_id) {
                     link.heard = true;
                 }
                 match message {
                     Message::Request { request_id, request, channel } => {
-                        self.on_arrived(peer, request, Reply { request: request_id, channel });
+                        self.on_arrived(peer, request, Reply { kind, request: request_id, channel });
                     }
-                    Message::Response { request_id, response } => self.on_answered(request_id, response),
+                    Message::Response { request_id, response } => {
+                        self.on_answered(kind, request_id, response);
+                    }
                 }
             }
-            Mail::OutboundFailure { connection_id, request_id, error, .. } => {
-                self.on_unanswered(request_id, connection_id, error);
+            Frame::OutboundFailure { connection_id, request_id, error, .. } => {
+                self.on_unanswered(kind, request_id, connection_id, error);
             }
-            Mail::InboundFailure { peer, request_id, error, .. } => {
+            Frame::InboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, %error, "a request ended without our answer");
-                self.forget(request_id);
+                self.forget(kind, request_id);
             }
-            Mail::ResponseSent { .. } => {}
+            Frame::ResponseSent { .. } => {}
         }
     }
 
     fn on_arrived(&mut self, id: PeerId, frame: Vec<u8>, reply: Reply) {
         let Some(from) = self.owners.get(&id).cloned() else { return };
         let peer = self.roster.get_mut(&from).expect("every owner is on the roster");
-        if peer.arrived.is_some() {
+        let kind = reply.kind;
+        let way = peer.way(kind);
+        if way.arrived.is_some() {
             // Letting go of the reply ends the stream.
             tracing::debug!(peer = %from, "a request while its last one waits: turned away");
             return;
         }
-        peer.arrived = Some(reply.request);
-        self.news.push_back(Event::Arrived { from, frame, reply });
+        way.arrived = Some(reply.request);
+        self.tell(kind, Event::Arrived { from, frame, reply });
     }
 
-    fn respond(&mut self, Reply { request, channel }: Reply, frame: Vec<u8>) {
+    fn respond(&mut self, Reply { kind, request, channel }: Reply, frame: Vec<u8>) {
         // From here on the peer may ask again: it can have our answer before we learn that it was sent.
-        self.forget(request);
-        if frame.len() > self.max_response {
-            tracing::error!(size = frame.len(), limit = self.max_response, "our response is too large");
-        } else if self.swarm.behaviour_mut().mail.send_response(channel, frame).is_err() {
+        self.forget(kind, request);
+        let limit = match kind {
+            Kind::Blob => blob::MAX_REPLY,
+            Kind::Mail => self.max_response,
+        };
+        if frame.len() > limit {
+            tracing::error!(size = frame.len(), limit, "our response is too large");
+        } else if self.swarm.behaviour_mut().of(kind).send_response(channel, frame).is_err() {
             tracing::debug!("our response came too late");
         }
     }
 
-    fn forget(&mut self, request: InboundRequestId) {
-        if let Some(peer) = self.roster.values_mut().find(|peer| peer.arrived == Some(request)) {
-            peer.arrived = None;
+    fn forget(&mut self, kind: Kind, request: InboundRequestId) {
+        let mut ways = self.roster.values_mut().map(|peer| peer.way(kind));
+        if let Some(way) = ways.find(|way| way.arrived == Some(request)) {
+            way.arrived = None;
         }
     }
 
@@ -851,11 +1048,11 @@ impl<E: From<Event>> Room<E> {
 
     fn unlink(&mut self, connection: ConnectionId) {
         let Some(Link { node, heard, .. }) = self.links.remove(&connection) else { return };
-        if let Some(Outgoing::Sent { ended_unheard, .. }) =
-            self.roster.get_mut(&node).and_then(|peer| peer.outgoing.as_mut())
-            && !heard
-        {
-            *ended_unheard = Some(connection);
+        let ways = self.roster.get_mut(&node).filter(|_| !heard).map(Peer::ways);
+        for (_, way) in ways.into_iter().flatten() {
+            if let Some(Outgoing::Sent { ended_unheard, .. }) = &mut way.outgoing {
+                *ended_unheard = Some(connection);
+            }
         }
         if self.links.values().all(|link| link.node != node) {
             self.news.push_back(Event::Disconnected { node });
@@ -1065,14 +1262,26 @@ impl<M: StreamMuxer + Unpin> StreamMuxer for Curt<M> {
     }
 }
 
-/// Mail, the first protocol of ours. Another one is another field of [`Protocols`].
-const MAIL: StreamProtocol = StreamProtocol::new("/liaison/mail/1");
+const MAIL_NAME: &str = "/liaison/mail/1";
+const BLOB_NAME: &str = "/liaison/blob/1";
+
+/// Mail, the first protocol of ours. Each is a field of [`Protocols`].
+const MAIL: StreamProtocol = StreamProtocol::new(MAIL_NAME);
+
+/// Pieces of attachments.
+const BLOB: StreamProtocol = StreamProtocol::new(BLOB_NAME);
 
 /// The variable that makes TLS libraries write session secrets to a file.
 const KEY_LOG: &str = "SSLKEYLOGFILE";
 
 /// Handshakes under way with who knows whom.
-const MAX_PENDING_INCOMING: u32 = 64;
+const MAX_PENDING_INCOMING: u32 = 128;
+
+/// Of these, from one address: more than a State has nodes.
+const MAX_PENDING_FROM_ONE: usize = 8;
+
+/// How long who comes to us may take to prove itself.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Dials under way; more than there are States.
 const MAX_PENDING_OUTGOING: u32 = 256;
@@ -1083,7 +1292,7 @@ const MAX_CONNECTIONS: u32 = 512;
 /// Connections with one node: one each way, when both dial at once, and one that nobody knows is dead.
 const MAX_LINKS: usize = 3;
 
-/// Requests of one connection being read, answered or sent. An honest peer needs two, and for a moment a
+/// Requests of one connection and protocol being read, answered or sent. An honest peer needs two, and for a moment a
 /// third; what an admitted peer can make us hold is this times connections times the longest frame.
 const MAX_EXCHANGES: usize = 4;
 
@@ -1121,6 +1330,7 @@ mod tests {
         seed: u8,
         network: Network,
         events: mpsc::Receiver<Event>,
+        pieces: mpsc::UnboundedReceiver<Event>,
     }
 
     impl Node {
@@ -1136,8 +1346,9 @@ mod tests {
         async fn start_with(name: &str, settings: Settings, room: usize) -> Self {
             let (sender, events) = mpsc::channel(room);
             let seed = settings.identity.0[0];
-            let network = start(settings, sender).await.expect("a free port");
-            Self { name: named(name), seed, network, events }
+            let (piece, pieces) = mpsc::unbounded_channel();
+            let network = start(settings, sender, piece).await.expect("a free port");
+            Self { name: named(name), seed, network, events, pieces }
         }
 
         fn address(&self) -> String {
@@ -1342,6 +1553,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn mail_does_not_wait_behind_a_piece() {
+        let (mut ken, mut per) = pair().await;
+        let wire = Wire::to(&per).await;
+        ken.network.admit(vec![listed("PER", &[2], &[&wire.address])]);
+        let to = per.name.clone();
+        ken.network.fetch(&to, vec![1; 44]);
+        let Some(Event::Arrived { from, frame, reply }) = per.pieces.recv().await else {
+            panic!("a piece was asked for")
+        };
+        assert_eq!((&from, &frame), (&ken.name, &vec![1; 44]));
+        // One at a time, of pieces as of mail; and the mail goes there and back meanwhile.
+        ken.network.fetch(&to, vec![2; 44]);
+        let again = ken.pieces.recv().await;
+        assert!(matches!(&again, Some(Event::Failed { why: Failure::Busy, .. })), "{again:?}");
+        for round in 0..3 {
+            let (answer, _) = tokio::join!(ken.ask(&to, vec![round; 1000]), per.echo());
+            assert_eq!(answer, Ok(vec![round; 1000]));
+        }
+        per.network.respond(reply, vec![3; blob::MAX_REPLY]);
+        let answer = ken.pieces.recv().await;
+        assert!(matches!(&answer, Some(Event::Answered { frame, .. }) if *frame == vec![3; blob::MAX_REPLY]));
+        assert_eq!(wire.connections(), 1);
+        // Bounds of their own.
+        ken.network.fetch(&to, vec![1; 45]);
+        let answer = ken.pieces.recv().await;
+        assert!(matches!(&answer, Some(Event::Failed { why: Failure::TooLarge { .. }, .. })), "{answer:?}");
+        ken.network.fetch(&to, vec![1; 44]);
+        let Some(Event::Arrived { reply, .. }) = per.pieces.recv().await else {
+            panic!("a piece was asked for")
+        };
+        per.network.respond(reply, vec![3; blob::MAX_REPLY + 1]);
+        let answer = ken.pieces.recv().await;
+        assert!(matches!(&answer, Some(Event::Failed { why: Failure::Lost, .. })), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_piece_is_fetched_where_no_mail_has_made_a_connection() {
+        let (mut ken, mut per) = pair().await;
+        ken.network.fetch(&per.name, vec![1; 44]);
+        let Some(Event::Arrived { reply, .. }) = per.pieces.recv().await else {
+            panic!("a piece was asked for")
+        };
+        per.network.respond(reply, vec![2]);
+        assert!(matches!(ken.pieces.recv().await, Some(Event::Answered { frame, .. }) if frame == [2]));
+        per.network.admit(vec![]);
+        ken.network.admit(vec![]);
+        ken.network.fetch(&per.name, vec![1; 44]);
+        let answer = ken.pieces.recv().await;
+        assert!(matches!(&answer, Some(Event::Failed { why: Failure::NoSuchPeer, .. })), "{answer:?}");
+    }
+
+    #[tokio::test]
     async fn the_handle_serves_a_thread_outside_the_runtime() {
         let (mut ken, per) = pair().await;
         let (network, to) = (ken.network.clone(), per.name.clone());
@@ -1398,6 +1661,45 @@ mod tests {
         }
         per.hears_nothing().await;
         assert_eq!(per.ask(&ken.name, vec![1]).await, Err(Failure::NoSuchPeer));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_who_dallies_holds_few_places_and_not_for_long() {
+        let (mut ken, per) = pair().await;
+        let port: u16 = per.address().rsplit('/').next().and_then(|port| port.parse().ok()).expect("a port");
+        let to = per.name.clone();
+        let mut dalliers = Vec::new();
+        for _ in 0..3 * MAX_PENDING_FROM_ONE {
+            dalliers.push(TcpStream::connect(("127.0.0.1", port)).await.expect("it listens"));
+        }
+        sleep(Duration::from_millis(300)).await;
+        // Those over the limit are turned away at once; the others while the peers, from the same place, wait.
+        let mut held = 0;
+        for dallier in &mut dalliers {
+            let mut bytes = [0; 64];
+            // Whoever is not turned away hears nothing, or our greeting, and no end.
+            let heard = timeout(Duration::from_millis(20), dallier.read(&mut bytes)).await;
+            held += usize::from(!matches!(heard, Ok(Ok(0) | Err(_))));
+        }
+        assert_eq!(held, MAX_PENDING_FROM_ONE);
+        per.echo_on();
+        let began = Instant::now();
+        while ken.ask(&to, vec![1]).await != Ok(vec![1]) {
+            assert!(
+                began.elapsed() < HANDSHAKE_TIMEOUT + Duration::from_secs(3),
+                "the places are free again"
+            );
+            sleep(Duration::from_millis(200)).await;
+        }
+        assert!(began.elapsed() > Duration::from_secs(1), "they were held until then");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_place() {
+        let place = |text: &str| place_of(&text.parse().expect("an address"));
+        assert_eq!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8::ffff:2/tcp/2"));
+        assert_ne!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8:0:1::1/tcp/1"));
+        assert_ne!(place("/ip4/192.0.2.1/tcp/1"), place("/ip4/192.0.2.2/tcp/1"));
     }
 
     #[tokio::test]
@@ -1730,7 +2032,7 @@ mod tests {
     async fn a_port_is_not_shared() {
         let ken = Node::start("KEN", 1).await;
         let (sender, _events) = mpsc::channel::<Event>(1);
-        let second = start(settings(2, &ken.address()), sender).await;
+        let second = start(settings(2, &ken.address()), sender, mpsc::unbounded_channel().0).await;
         assert!(matches!(second, Err(NetworkError::Listen { address, .. }) if address == ken.address()));
     }
 

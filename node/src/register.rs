@@ -1,171 +1,113 @@
-//! The register that answers for us: a list of licences, imported as CSV.
+//! The registers that answer for us: lists of licences and of firearms, imported as CSV.
 //!
-//! The list is the State's own record and not part of the log; the log notes each import by its digest, and each
-//! time the list answered. The list in force is the one that the log names. A list is taken whole or not at all.
+//! A list is the State's own record and not part of the log; the log notes each import by its digest, and each time
+//! the list answered. The list in force is the one that the log names. A list is taken whole or not at all.
 
-use std::collections::HashMap;
-
-use jiff::civil::Date;
-use liaison_protocol::authority::StateCode;
-use liaison_protocol::entry::Basis;
-use liaison_protocol::licence::{
-    GoodsLine, LicenceKind, LicenceNo, LicenceRecord, LicenceStatus, MAX_LINES, Presented,
-};
 use liaison_protocol::merkle::Hash;
 use serde::de::DeserializeOwned;
 
-/// The columns of a licence list, one row per line of goods. The first three and the status must be there.
-pub const COLUMNS: [&str; 15] = [
-    "licence_no",
-    "licence_kind",
-    "status",
-    "version",
-    "issuing_authority",
-    "place_of_issue",
-    "issue_date",
-    "expiry_date",
-    "country_export",
-    "country_import",
-    "final_recipient",
-    "line",
-    "description",
-    "quantity",
-    "unit",
-];
+mod firearms;
+mod licences;
+
+pub use firearms::Firearms;
+pub use licences::Licences;
 
 /// Largest list, in bytes.
 pub const MAX_LIST: usize = 64 * 1024 * 1024;
 
 /// A list that cannot be taken: where, what, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("licence list, row {row}{}: {why}. Nothing was imported", column.map(|name| format!(", column {name}")).unwrap_or_default())]
+#[error("row {row}{}: {why}. Nothing was imported", column.map(|name| format!(", column {name}")).unwrap_or_default())]
 pub struct ListFlaw {
     row: u64,
     column: Option<&'static str>,
     why: String,
 }
 
-/// A list of licences in memory.
-#[derive(Debug, Default)]
-pub struct Licences {
-    by_number: HashMap<String, LicenceRecord>,
-    digest: Option<Hash>,
+/// A register to be put in force.
+#[derive(Debug)]
+pub enum Register {
+    /// Of firearms.
+    Firearms(Firearms),
+    /// Of licences.
+    Licences(Licences),
 }
 
-impl Licences {
-    /// Read a list.
-    pub fn parse(csv: &[u8]) -> Result<Self, ListFlaw> {
-        let flaw = |row: u64, column, why: String| ListFlaw { row, column, why };
-        if csv.len() > MAX_LIST {
-            return Err(flaw(0, None, "larger than 64 MiB: split the list".into()));
-        }
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv);
-        let header = reader.headers().map_err(|error| flaw(1, None, error.to_string()))?.clone();
-        if let Some(unknown) = header.iter().find(|name| !COLUMNS.contains(name)) {
-            return Err(flaw(
-                1,
-                None,
-                format!("no column is called {unknown:?}; known: {}", COLUMNS.join(", ")),
-            ));
-        }
-        let place = |name: &'static str| header.iter().position(|column| column == name);
-        for name in ["licence_no", "status"] {
-            if place(name).is_none() {
-                return Err(flaw(1, Some(name), "the column is missing".into()));
-            }
-        }
-        let mut list = Self { by_number: HashMap::new(), digest: Some(Hash::of(csv)) };
-        for row in reader.records() {
-            let row = row.map_err(|error| {
-                flaw(error.position().map_or(0, csv::Position::line), None, error.to_string())
-            })?;
-            let number = row.position().map_or(0, csv::Position::line);
-            if row.iter().any(|cell| cell.contains(char::REPLACEMENT_CHARACTER)) {
-                let why = "a character was lost on the way here: export the list in UTF-8";
-                return Err(flaw(number, None, why.into()));
-            }
-            let cells = Cells { number, row: &row, place: &place };
-            list.add(&cells)?;
-        }
-        Ok(list)
+impl Register {
+    /// Read a list of this sort.
+    pub fn parse(sort: Sort, csv: &[u8]) -> Result<Self, ListFlaw> {
+        Ok(match sort {
+            Sort::Firearms => Self::Firearms(Firearms::parse(csv)?),
+            Sort::Licences => Self::Licences(Licences::parse(csv)?),
+        })
     }
 
-    fn add(&mut self, cells: &Cells<'_>) -> Result<(), ListFlaw> {
-        let licence_no: LicenceNo =
-            cells.parse("licence_no")?.ok_or_else(|| cells.flaw("licence_no", "empty"))?;
-        let status: LicenceStatus = cells.code("status")?.ok_or_else(|| cells.flaw("status", "empty"))?;
-        let mut content = Presented::number(licence_no.clone());
-        content.licence_kind = cells.code::<LicenceKind>("licence_kind")?;
-        content.version = cells.parse("version")?;
-        content.issuing_authority = cells.parse("issuing_authority")?;
-        content.place_of_issue = cells.parse("place_of_issue")?;
-        content.issue_date = cells.parse::<Date>("issue_date")?;
-        content.expiry_date = cells.parse::<Date>("expiry_date")?;
-        content.country_export = cells.parse::<StateCode>("country_export")?;
-        content.country_import = cells.parse::<StateCode>("country_import")?;
-        content.final_recipient = cells.parse("final_recipient")?;
-        if content.issue_date.zip(content.expiry_date).is_some_and(|(first, last)| first > last) {
-            return Err(cells.flaw("expiry_date", "before the date of issue"));
-        }
-        let line = match cells.parse::<u32>("line")? {
-            Some(line) => Some(GoodsLine {
-                line,
-                description: cells.needed("description")?,
-                quantity: cells.needed("quantity")?,
-                unit: cells.needed("unit")?,
-            }),
-            None => None,
-        };
-        let record = LicenceRecord { content, status };
-        let known = self.by_number.entry(licence_no.canonical()).or_insert_with(|| record.clone());
-        let same = Presented { lines: Vec::new(), ..known.content.clone() } == record.content
-            && known.status == status;
-        if !same {
-            return Err(cells.flaw(
-                "licence_no",
-                "another row of this licence says something else in columns other than the goods",
-            ));
-        }
-        if let Some(line) = line {
-            if known.content.lines.iter().any(|other| other.line == line.line) {
-                return Err(cells.flaw("line", "this licence has that line already"));
-            }
-            if known.content.lines.len() >= MAX_LINES {
-                return Err(cells.flaw("line", "a licence has at most 100 lines"));
-            }
-            known.content.lines.push(line);
-        }
-        Ok(())
-    }
-
-    /// The licence of that number.
-    pub fn find(&self, number: &LicenceNo) -> Option<&LicenceRecord> {
-        self.by_number.get(&number.canonical())
-    }
-
-    /// The licences that stand otherwise on `day` in this list than they did on `day_before` in `before`.
-    pub fn changed(&self, before: &Self, day_before: Date, day: Date) -> Vec<LicenceNo> {
-        let changed = self.by_number.iter().filter(|(number, record)| {
-            let was = before.by_number.get(*number);
-            was.map(|was| Basis::of(was, day_before)) != Some(Basis::of(record, day))
-        });
-        changed.map(|(_, record)| record.content.licence_no.clone()).collect()
-    }
-
-    /// How many licences there are.
-    pub fn len(&self) -> usize {
-        self.by_number.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_number.is_empty()
-    }
-
-    /// SHA-256 of the list, if one is loaded.
+    /// SHA-256 of the list.
     pub fn digest(&self) -> Option<Hash> {
-        self.digest
+        match self {
+            Self::Firearms(firearms) => firearms.digest(),
+            Self::Licences(list) => list.digest(),
+        }
     }
+
+    /// How many firearms, or licences, it has.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Firearms(firearms) => firearms.len(),
+            Self::Licences(list) => list.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The sorts of registers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sort {
+    /// Of firearms.
+    Firearms,
+    /// Of licences.
+    Licences,
+}
+
+/// Read a table row by row: its columns are among `columns`, and `needed` among its columns.
+fn read_rows(
+    csv: &[u8],
+    columns: &[&'static str],
+    needed: &[&'static str],
+    mut take: impl FnMut(&Cells<'_>) -> Result<(), ListFlaw>,
+) -> Result<(), ListFlaw> {
+    let flaw = |row: u64, column, why: String| ListFlaw { row, column, why };
+    if csv.len() > MAX_LIST {
+        return Err(flaw(0, None, "larger than 64 MiB: split the list".into()));
+    }
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv);
+    let header = reader.headers().map_err(|error| flaw(1, None, error.to_string()))?.clone();
+    if let Some(unknown) = header.iter().find(|name| !columns.contains(name)) {
+        let known = columns.join(", ");
+        return Err(flaw(1, None, format!("no column is called {unknown:?}; known: {known}")));
+    }
+    let place = |name: &'static str| header.iter().position(|column| column == name);
+    for name in needed {
+        if place(name).is_none() {
+            return Err(flaw(1, Some(name), "the column is missing".into()));
+        }
+    }
+    for row in reader.records() {
+        let row = row.map_err(|error| {
+            flaw(error.position().map_or(0, csv::Position::line), None, error.to_string())
+        })?;
+        let number = row.position().map_or(0, csv::Position::line);
+        if row.iter().any(|cell| cell.contains(char::REPLACEMENT_CHARACTER)) {
+            let why = "a character was lost on the way here: export the list in UTF-8";
+            return Err(flaw(number, None, why.into()));
+        }
+        take(&Cells { number, row: &row, place: &place })?;
+    }
+    Ok(())
 }
 
 /// One row, read by the names of its columns.
@@ -208,58 +150,5 @@ impl Cells<'_> {
                     .map_err(|error| self.flaw(column, format!("{text:?}: {error}")))
             })
             .transpose()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIST: &str = "\
-licence_no,status,version,issue_date,expiry_date,final_recipient,line,description,quantity,unit
-KE-1,ACTIVE,1,2026-01-01,2026-12-31,Kenya Wildlife Service,1,Rifle,40,pieces
-KE-1,ACTIVE,1,2026-01-01,2026-12-31,Kenya Wildlife Service,2,Cartridges,8000,rounds
-KE-2,revoked,,,,Range Ltd,,,,
-";
-
-    #[test]
-    fn rows_of_one_licence_are_its_lines() {
-        let list = Licences::parse(LIST.as_bytes()).expect("a good list");
-        assert_eq!(list.len(), 2);
-        let first = list.find(&"ke-1".parse().expect("a number")).expect("there");
-        assert_eq!(first.content.lines.len(), 2);
-        assert_eq!(first.status, LicenceStatus::Active);
-        assert!(list.find(&"KE-3".parse().expect("a number")).is_none());
-    }
-
-    #[test]
-    fn a_bad_list_names_row_and_column_and_is_not_taken() {
-        for (from, to, row, column) in [
-            ("KE-2,revoked", "KE-2,gone", 4, Some("status")),
-            ("KE-2,revoked", ",revoked", 4, Some("licence_no")),
-            (
-                "2026-01-01,2026-12-31,Kenya Wildlife Service,2",
-                "2026-13-01,2026-12-31,Kenya Wildlife Service,2",
-                3,
-                Some("issue_date"),
-            ),
-            (
-                "2026-01-01,2026-12-31,Kenya Wildlife Service,2",
-                "2026-01-01,2025-12-31,Kenya Wildlife Service,2",
-                3,
-                Some("expiry_date"),
-            ),
-            ("2,Cartridges", "1,Cartridges", 3, Some("line")),
-            ("8000,rounds", ",rounds", 3, Some("quantity")),
-            ("8000,rounds", "-1,rounds", 3, Some("quantity")),
-            ("Service,2", "Service2,2", 3, Some("licence_no")),
-            ("licence_no,status", "licence_no,colour", 1, None),
-            ("8000,rounds", "8000,rounds,extra", 3, None),
-        ] {
-            let list = LIST.replace(from, to);
-            assert_ne!(list, LIST, "{from}");
-            let flaw = Licences::parse(list.as_bytes()).expect_err(to);
-            assert_eq!((flaw.row, flaw.column), (row, column), "{flaw}");
-        }
     }
 }

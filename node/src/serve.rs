@@ -4,32 +4,42 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use liaison_protocol::authority::{NodeId, OfficerId, Timestamp};
+use liaison_protocol::attachment::{self, Attachment};
+use liaison_protocol::authority::{Line, NodeId, OfficerId, Timestamp};
+use liaison_protocol::case::Hop;
 use liaison_protocol::desk::Table;
 use liaison_protocol::entry::IdempotencyKey;
+use liaison_protocol::handling::Coded;
+use liaison_protocol::jws;
+use liaison_protocol::key_set::TransportIdentity;
 use liaison_protocol::mail;
 use liaison_protocol::merkle::Hash;
+use liaison_protocol::message::MessageId;
 use liaison_protocol::operator::{
-    ActRequest, AdmitRequest, CheckpointView, ConsistencyView, ExchangePage, ExchangeSummary, ExchangeView,
-    ImportView, InclusionView, InstallRequest, Mistake, NodeView, OpenRequest, PeerView, ReadyView,
-    RemoveRequest, Rules,
+    Act, ActRequest, AdmitRequest, CaseView, CheckpointView, ConsistencyView, Enclosed, EvidenceRequest,
+    ExchangePage, ExchangeSummary, ExchangeView, FirearmsView, ImportView, InclusionView, InstallRequest,
+    Mistake, NodeView, OpenRequest, PeerView, ReadyView, RemoveRequest, Rules,
 };
+use liaison_protocol::trace::TraceOutcome;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
+use crate::blobs::{Blobs, PutError};
 use crate::config::{Config, ConfigError};
+use crate::courier::{Courier, Nudges};
 use crate::disk::{Disk, Folder};
-use crate::http::{self, Filter, HttpError, Opened};
+use crate::http::{self, Content, Filter, HttpError, Opened, Upload};
 use crate::init::{KEY_SETS, place_of};
 use crate::keys::{KeyError, Keys, random};
-use crate::log::{LogError, Spiller};
+use crate::log::{LogError, Reader, Spiller, witnessed_file};
+use crate::marker;
 use crate::node::{Done, Input, Node, NodeError, Now, Output, Parts, Request};
 use crate::peers::{self, Event, Network, NetworkError, PeerAddress, Reply, TransportKey};
-use crate::register::Licences;
+use crate::register::{Firearms, Licences, Register, Sort};
 use crate::store::{Rows, Sled, Store, StoreError};
 
 /// Orders and questions that may wait for a round.
@@ -38,6 +48,10 @@ const OWN_WAITING: usize = 1024;
 const MAIL_WAITING: usize = 256;
 /// Most inputs of one round.
 const ROUND: usize = 1024;
+/// How long an answer to whether the node is ready is given again: whoever asks needs no token.
+const READY_FOR: Duration = Duration::from_millis(250);
+/// How soon the loop must say so itself.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How often what is durable is spilled and the index synced.
 const BACKGROUND: Duration = Duration::from_millis(500);
 /// Where licence lists are kept, below the data folder, each under its digest.
@@ -152,13 +166,30 @@ fn list_path(digest: &Hash) -> String {
     format!("{REGISTERS}/{digest}.csv")
 }
 
-/// The licence list that the log says is in force. Without it officers answer every request, and are told why.
-fn read_list(disk: &Folder, digest: &Hash) -> Licences {
+/// The register that the log says is in force. Without it officers answer every request, and are told why.
+fn read_register(disk: &Folder, sort: Sort, digest: &Hash) -> Option<Register> {
     let path = list_path(digest);
-    let list = disk.read(&path).ok().flatten().and_then(|bytes| Licences::parse(&bytes).ok());
-    list.filter(|list| list.digest() == Some(*digest)).unwrap_or_else(|| {
-        tracing::error!(%path, "the licence list in force is missing or altered: import it again");
-        Licences::default()
+    let list = disk.read(&path).ok().flatten().and_then(|bytes| Register::parse(sort, &bytes).ok());
+    let found = list.filter(|list| list.digest() == Some(*digest));
+    if found.is_none() {
+        tracing::error!(%path, "the register in force is missing or altered: import it again");
+    }
+    found
+}
+
+/// Finds the licence list in force.
+fn find_licences(disk: Folder) -> Box<dyn FnOnce(Hash) -> Licences> {
+    Box::new(move |digest| match read_register(&disk, Sort::Licences, &digest) {
+        Some(Register::Licences(list)) => list,
+        _ => Licences::default(),
+    })
+}
+
+/// Finds the register of firearms in force.
+fn find_firearms(disk: Folder) -> Box<dyn FnOnce(Hash) -> Firearms> {
+    Box::new(move |digest| match read_register(&disk, Sort::Firearms, &digest) {
+        Some(Register::Firearms(firearms)) => firearms,
+        _ => Firearms::default(),
     })
 }
 
@@ -197,19 +228,31 @@ impl Prepared {
         let place = place_of(&config.node, 1, &keys);
         let rows: Arc<dyn Rows> = Arc::new(Sled::open(&config.data.join("index"))?);
         let identity = TransportKey::new(keys.transport.key.seed());
+        let signed = marker::read(&config.marker, &place.origin)
+            .map_err(|source| RunError::Io { path: config.marker.clone(), source })?;
         let parts = Parts {
             place,
             us: config.node.clone(),
             keys,
             store: Store::new(rows.clone()),
-            licences: Box::new({
-                let disk = disk.clone();
-                move |digest| read_list(&disk, &digest)
-            }),
+            firearms: find_firearms(disk.clone()),
+            licences: find_licences(disk.clone()),
             random: Box::new(random),
+            signed,
         };
         let (node, spiller) = Node::open(disk.clone(), parts, progress)?;
         Ok((node, spiller, Rest { config, tokens, disk, lock, rows, identity }))
+    }
+
+    /// After a restore: record that two officers made sure that this is the newest copy, and let it be signed again.
+    pub fn vouch(self, officers: [OfficerId; 2], reason: Line) -> Result<u64, RunError> {
+        let (mut node, mut spiller, rest) = self.open(|_, _| ())?;
+        node.vouch(officers, reason)?;
+        while spiller.step()? {}
+        let size = node.log().checkpoint().head().size;
+        marker::write(&rest.config.marker, &node.log().place().origin, size)
+            .map_err(|source| RunError::Io { path: rest.config.marker.clone(), source })?;
+        Ok(size)
     }
 
     /// Open everything a run would open, and tell what was found.
@@ -232,6 +275,10 @@ impl Prepared {
         match node.licences().digest() {
             Some(_) => found.push(format!("licence list: {} licences", node.licences().len())),
             None => found.push("licence list: none; officers answer every request".into()),
+        }
+        match node.firearms().digest() {
+            Some(_) => found.push(format!("register of firearms: {} firearms", node.firearms().len())),
+            None => found.push("register of firearms: none; officers answer every trace".into()),
         }
         let state = node.desk().own().map(|own| own.current().state.clone());
         if state.as_ref() != Some(&rest.config.state) {
@@ -269,30 +316,49 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         request_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(300),
     };
-    let network = peers::start(settings, mail_in).await?;
+    let (piece_in, piece_out) = mpsc::unbounded_channel();
+    let network = peers::start(settings, mail_in, piece_in).await?;
     node.listening = network.listening();
     let listening = node.listening.clone();
 
     let (own_in, own_out) = mpsc::channel::<Input<Folder>>(OWN_WAITING);
     let (ended_in, ended) = oneshot::channel();
     let (behind_in, behind_out) = std_mpsc::channel();
-    let why_not_ready = Arc::new(Mutex::new(None));
     let behind = Behind {
         spiller,
         disk: rest.disk.clone(),
         rows: rest.rows.clone(),
-        folder: format!("{}/witnessed", node.log().place().folder),
+        origin: node.log().place().origin.clone(),
+        marker: rest.config.marker.clone(),
+        reader: node.reader(),
+        // An old copy must not make the marker say less than it does.
+        marked: if node.halted().is_some() { u64::MAX } else { 0 },
+        folder: node.log().place().folder.clone(),
         key_sets: [format!("{}/{KEY_SETS}", node.log().place().folder), KEY_SETS.to_owned()],
+    };
+    let blobs = node.blobs().clone();
+    let nudges = Arc::<Nudges>::default();
+    let courier = Courier {
+        blobs: blobs.clone(),
+        network: network.clone(),
+        pieces: piece_out,
+        own: own_in.downgrade(),
+        nudges: nudges.clone(),
+        random: Box::new(random),
+        fetchers: BTreeMap::new(),
+        started: Instant::now(),
+        last: None,
     };
     let mut house = House {
         node,
+        nudges,
+        roster_until: None,
         network: network.clone(),
         own: own_out,
         mail: mail_out,
         replies: HashMap::new(),
         tickets: 0,
         behind: behind_in,
-        why_not_ready: why_not_ready.clone(),
         gave_up: Arc::default(),
         started: Instant::now(),
     };
@@ -305,8 +371,18 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
                 let _gave_up = gave_up;
                 behind.run(behind_out)
             });
+            let gave_up = GivesUp(house.gave_up.clone());
+            let courier = std::thread::Builder::new().name("courier".into()).spawn(move || {
+                let _gave_up = gave_up;
+                courier.run(clock());
+            });
             let mut result = house.run().map_err(RunError::from);
+            // The courier ends with the network.
+            house.network.shutdown();
             drop(house);
+            if let Ok(courier) = courier {
+                result = result.and(courier.join().map_err(|_| RunError::Panicked));
+            }
             if let Ok(behind) = behind {
                 let tidied = behind.join().unwrap_or(Err(RunError::Panicked));
                 result = result.and(tidied);
@@ -320,7 +396,8 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         own: own_in.clone(),
         rows: rest.rows,
         disk: rest.disk,
-        why_not_ready,
+        blobs,
+        readiness: tokio::sync::Mutex::default(),
         importing: tokio::sync::Mutex::new(()),
     };
     let api = &rest.config.api;
@@ -360,13 +437,15 @@ pub fn clock() -> Timestamp {
 /// The loop with what it hears and speaks through.
 struct House {
     node: Node<Folder>,
+    nudges: Arc<Nudges>,
+    /// When the roster is to be told anew, if nothing else changes it.
+    roster_until: Option<Timestamp>,
     network: Network,
     own: mpsc::Receiver<Input<Folder>>,
     mail: mpsc::Receiver<Event>,
     replies: HashMap<u64, Reply>,
     tickets: u64,
     behind: std_mpsc::Sender<Errand>,
-    why_not_ready: Arc<Mutex<Option<String>>>,
     /// Told when what is written in the background cannot be written any more: then the node stops.
     gave_up: Arc<tokio::sync::Notify>,
     started: Instant,
@@ -384,7 +463,11 @@ impl House {
             let now = self.now();
             let outputs = self.node.round(now, std::mem::take(&mut inputs))?;
             self.speak(outputs);
-            *self.why_not_ready.lock().unwrap_or_else(PoisonError::into_inner) = self.node.why_not_ready();
+            if self.roster_until.is_some_and(|until| until <= clock()) {
+                self.roster();
+            }
+            let changes =
+                self.roster_until.map(|until| Duration::from_secs(until.0.saturating_sub(clock().0).max(1)));
             let wakes_at = self.node.wakes_at();
             let pause = wakes_at.map_or(Duration::from_secs(3600), |at| {
                 Duration::from_millis(at.saturating_sub(self.now().millis).max(1))
@@ -396,7 +479,7 @@ impl House {
                     () = self.gave_up.notified() => false,
                     own = self.own.recv() => own.map(|own| inputs.push(own)).is_some(),
                     Some(event) = self.mail.recv() => { let input = self.hear(event); inputs.push(input); true }
-                    () = tokio::time::sleep(pause) => true,
+                    () = tokio::time::sleep(changes.map_or(pause, |changes| changes.min(pause))) => true,
                 }
             });
             if !goes_on {
@@ -429,7 +512,10 @@ impl House {
             }
             Event::Answered { from, frame } => Input::Answered { from, frame },
             Event::Failed { to, why } => Input::Failed { to, why: why.to_string() },
-            Event::Connected { node } => Input::Connected(node),
+            Event::Connected { node } => {
+                self.nudges.nudge(node.clone());
+                Input::Connected(node)
+            }
             Event::Disconnected { node } => Input::Disconnected(node),
         }
     }
@@ -445,6 +531,7 @@ impl House {
                     }
                 }
                 Output::Roster => self.roster(),
+                Output::Wanted(from) => self.nudges.nudge(from),
                 Output::Witnessed { by, checkpoint } => {
                     let key_sets = self.node.desk().peer(&by).map(|peer| peer.chain().file());
                     if let Some(key_sets) = key_sets {
@@ -460,12 +547,13 @@ impl House {
         let now = clock();
         let mut peers: Vec<_> = self.node.desk().peers().collect();
         peers.sort_by_key(|(_, peer)| peer.admitted());
+        self.roster_until =
+            peers.iter().filter_map(|(_, peer)| good_until(&peer.chain().current().peers, now)).min();
         let roster = peers.into_iter().map(|(node, peer)| {
             let set = peer.chain().current();
-            let good = |identity: &&liaison_protocol::key_set::TransportIdentity| identity.nbf <= now;
             PeerAddress {
                 node: node.clone(),
-                peer_ids: set.peers.iter().filter(good).map(|identity| identity.peer_id.clone()).collect(),
+                peer_ids: good_identities(&set.peers, now).map(|identity| identity.peer_id.clone()).collect(),
                 addrs: set.addrs.clone(),
             }
         });
@@ -474,6 +562,20 @@ impl House {
             let _ = self.behind.send(Errand::OwnKeySets(own.file()));
         }
     }
+}
+
+/// The identities that are good at `now`. If all have passed, the last ones: with them a newer key set still gets
+/// through, and nothing else is taken from a peer whose key set has expired (SPEC.md, section 3).
+fn good_identities(listed: &[TransportIdentity], now: Timestamp) -> impl Iterator<Item = &TransportIdentity> {
+    let begun = move |identity: &&TransportIdentity| identity.nbf <= now;
+    let last = listed.iter().filter(begun).map(|identity| identity.naf).max().unwrap_or_default();
+    listed.iter().filter(begun).filter(move |identity| identity.naf >= now.min(last))
+}
+
+/// When other identities are good than now.
+fn good_until(listed: &[TransportIdentity], now: Timestamp) -> Option<Timestamp> {
+    let changes = listed.iter().flat_map(|identity| [identity.nbf, identity.naf.plus(1)]);
+    changes.filter(|at| *at > now).min()
 }
 
 /// Tells the loop that the background is gone, however it went.
@@ -497,6 +599,11 @@ struct Behind {
     disk: Folder,
     rows: Arc<dyn Rows>,
     folder: String,
+    origin: String,
+    marker: PathBuf,
+    reader: Reader<Folder>,
+    /// What the marker says.
+    marked: u64,
     key_sets: [String; 2],
 }
 
@@ -527,9 +634,8 @@ impl Behind {
                 spilled = true;
             }
             for (by, (checkpoint, key_sets)) in witnessed {
-                let domain = by.as_str().trim_end_matches("/liaison");
-                self.write(&format!("{}/{domain}.key-sets", self.folder), &key_sets)?;
-                self.write(&format!("{}/{domain}.checkpoint", self.folder), &checkpoint)?;
+                self.write(&witnessed_file(&self.folder, &by, "key-sets"), &key_sets)?;
+                self.write(&witnessed_file(&self.folder, &by, "checkpoint"), &checkpoint)?;
             }
             if let Some(own) = own {
                 for path in &self.key_sets {
@@ -538,6 +644,12 @@ impl Behind {
             }
             if spilled || ends {
                 self.rows.sync()?;
+            }
+            let size = self.reader.size();
+            if size > self.marked {
+                marker::write(&self.marker, &self.origin, size)
+                    .map_err(|source| RunError::Io { path: self.marker.clone(), source })?;
+                self.marked = size;
             }
             if ends {
                 return Ok(());
@@ -556,7 +668,9 @@ struct Door {
     own: mpsc::Sender<Input<Folder>>,
     rows: Arc<dyn Rows>,
     disk: Folder,
-    why_not_ready: Arc<Mutex<Option<String>>>,
+    blobs: Blobs<Folder>,
+    /// What was answered last, and when.
+    readiness: tokio::sync::Mutex<Option<(Instant, ReadyView)>>,
     importing: tokio::sync::Mutex<()>,
 }
 
@@ -607,12 +721,13 @@ impl Door {
     }
 
     /// Lists that are not in force any more. One that cannot be removed is only in the way.
-    async fn forget_lists_but(&self, in_force: Option<Hash>) {
-        let (disk, kept) = (self.disk.clone(), in_force.map(|digest| list_path(&digest)));
+    async fn forget_lists_but(&self, in_force: Vec<Hash>) {
+        let disk = self.disk.clone();
+        let kept: Vec<String> = in_force.iter().map(list_path).collect();
         let _ = tokio::task::spawn_blocking(move || {
             for name in disk.list(REGISTERS).unwrap_or_default() {
                 let path = format!("{REGISTERS}/{name}");
-                if Some(&path) != kept.as_ref() {
+                if !kept.contains(&path) {
                     let _ = disk.remove(&path);
                 }
             }
@@ -620,11 +735,12 @@ impl Door {
         .await;
     }
 
-    async fn import(&self, who: OfficerId, csv: Vec<u8>) -> Result<ImportView, Mistake> {
+    /// Put a register in force: how many it has, and how many States were told of changes.
+    async fn import(&self, sort: Sort, who: OfficerId, csv: Vec<u8>) -> Result<(u64, u64), Mistake> {
         let _one_at_a_time = self.importing.lock().await;
         let disk = self.disk.clone();
-        let list = tokio::task::spawn_blocking(move || {
-            let list = Licences::parse(&csv).map_err(|flaw| Mistake::Malformed(flaw.to_string()))?;
+        let register = tokio::task::spawn_blocking(move || {
+            let list = Register::parse(sort, &csv).map_err(|flaw| Mistake::Malformed(flaw.to_string()))?;
             // Safe on disk before the log names it; until then the list before stays in force.
             let path = list_path(&Hash::of(&csv));
             disk.replace(&path, &csv).map_err(|error| {
@@ -634,14 +750,17 @@ impl Door {
         })
         .await
         .map_err(|_| stopping())??;
-        let (licences, digest) = (list.len() as u64, list.digest());
+        let count = register.len() as u64;
         let (sender, heard) = oneshot::channel();
-        let answer: crate::node::Answer<Folder> = Box::new(move |_, done| drop(sender.send(done)));
-        self.own.send(Input::Licences { list, who, answer }).await.map_err(|_| stopping())?;
+        let answer: crate::node::Answer<Folder> = Box::new(move |node, done| {
+            let in_force = [node.firearms().digest(), node.licences().digest()];
+            drop(sender.send(done.map(|done| (done, in_force.into_iter().flatten().collect()))))
+        });
+        self.own.send(Input::Register { register, who, answer }).await.map_err(|_| stopping())?;
         match heard.await.map_err(|_| stopping())?? {
-            Done::Imported { notices } => {
-                self.forget_lists_but(digest).await;
-                Ok(ImportView { licences, notices })
+            (Done::Imported { notices }, in_force) => {
+                self.forget_lists_but(in_force).await;
+                Ok((count, notices))
             }
             _ => Err(stopping()),
         }
@@ -660,14 +779,16 @@ fn list(rows: &dyn Rows, filter: &Filter, peer: Option<&NodeId>) -> Result<Excha
         Some(leaf) => crate::store::full_key(Table::Listing, &(leaf - 1).to_be_bytes()),
         None => crate::store::full_key(Table::Listing, &u64::MAX.to_be_bytes()),
     };
-    let licence = filter.licence_no.as_ref().map(|text| text.to_uppercase());
+    let subject = filter.subject.as_ref().map(|text| text.to_uppercase());
+    let now = clock();
     let wanted = |summary: &ExchangeSummary| {
         peer.is_none_or(|peer| summary.peer == *peer)
             && filter.state.is_none_or(|state| summary.state == state)
             && filter.side.is_none_or(|side| summary.side == side)
             && filter.kind.is_none_or(|kind| summary.kind == kind)
             && filter.for_officer.is_none_or(|for_officer| summary.for_officer == for_officer)
-            && licence.as_ref().is_none_or(|licence| summary.licence_no.to_uppercase().contains(licence))
+            && filter.overdue.is_none_or(|overdue| summary.due.is_some_and(|due| due.at <= now) == overdue)
+            && subject.as_ref().is_none_or(|subject| summary.subject.to_uppercase().contains(subject))
     };
     let (mut exchanges, mut looked_at, mut next) = (Vec::new(), 0, None);
     rows.visit(&from, true, &mut |key, row| {
@@ -749,8 +870,106 @@ impl http::Operator for Door {
         })
     }
 
+    fn put_attachment(&self, who: OfficerId, upload: Upload) -> http::Answer<'_, Attachment> {
+        let blobs = self.blobs.clone();
+        Box::pin(async move {
+            let Upload { name, media_type, view, content } = upload;
+            let mut salt = [0; attachment::SALT_LEN];
+            random(&mut salt);
+            let length = content.len() as u64;
+            let digest = tokio::task::spawn_blocking(move || blobs.put(content, salt, clock()))
+                .await
+                .map_err(|_| stopping())?
+                .map_err(|error| match error {
+                    PutError::Blob(error) => Mistake::NotReady(error.to_string()),
+                    PutError::Length => Mistake::Malformed(error.to_string()),
+                    PutError::TooMuch => Mistake::Forbidden(error.to_string()),
+                })?;
+            tracing::info!(%who, %digest, length, "an attachment was put in");
+            let view = view.map(Coded::Known);
+            Ok(Attachment { digest, salt: jws::encode(&salt), length, media_type, name, view })
+        })
+    }
+
+    fn attachment(&self, exchange: String, digest: String) -> http::Answer<'_, Content> {
+        let blobs = self.blobs.clone();
+        Box::pin(async move {
+            let attachment = self.ask(move |node| node.attachment_of(&exchange, &digest)).await?;
+            let digest = attachment.digest;
+            let read = move |offset, length| {
+                blobs.read(&digest, offset, length).ok().flatten().ok_or(std::io::ErrorKind::NotFound.into())
+            };
+            Ok(Content { attachment, read: Arc::new(read) })
+        })
+    }
+
+    fn import_firearms(&self, who: OfficerId, csv: Vec<u8>) -> http::Answer<'_, FirearmsView> {
+        Box::pin(async move {
+            let (firearms, _) = self.import(Sort::Firearms, who, csv).await?;
+            Ok(FirearmsView { firearms })
+        })
+    }
+
+    fn evidence(
+        &self,
+        who: OfficerId,
+        id: String,
+        request: EvidenceRequest,
+    ) -> http::Answer<'_, (MessageId, Vec<u8>)> {
+        Box::pin(async move {
+            let exchange = self.ask(move |node| node.find_exchange(&id)).await?;
+            let (sender, heard) = oneshot::channel();
+            let answer: crate::node::Answer<Folder> = Box::new(move |_, done| drop(sender.send(done)));
+            let input = Input::Export { exchange, request, who, answer };
+            self.own.send(input).await.map_err(|_| stopping())?;
+            match heard.await.map_err(|_| stopping())?? {
+                Done::Exported(archive) => Ok((exchange, archive)),
+                _ => Err(stopping()),
+            }
+        })
+    }
+
     fn import_licences(&self, who: OfficerId, csv: Vec<u8>) -> http::Answer<'_, ImportView> {
-        Box::pin(self.import(who, csv))
+        Box::pin(async move {
+            let (licences, notices) = self.import(Sort::Licences, who, csv).await?;
+            Ok(ImportView { licences, notices })
+        })
+    }
+
+    fn cases(&self) -> http::Answer<'_, Vec<CaseView>> {
+        Box::pin(self.ask(|node| Ok(node.case_views())))
+    }
+
+    fn case(&self, trace_case: Line) -> http::Answer<'_, CaseView> {
+        Box::pin(self.ask(move |node| node.case_view(&trace_case)))
+    }
+
+    fn conclude(
+        &self,
+        who: OfficerId,
+        trace_case: Line,
+        outcome: TraceOutcome,
+    ) -> http::Answer<'_, CaseView> {
+        Box::pin(async move {
+            let name = trace_case.clone();
+            let hops = self.ask(move |node| Ok(node.hops(Some(&name)))).await?;
+            let may = |hop: &Hop| {
+                let acts = hop.exchange.standing().acts(hop.exchange.kind(), hop.exchange.side());
+                acts.contains(&"conclude")
+            };
+            let answered: Vec<_> = hops.iter().filter(|hop| may(hop)).map(|hop| hop.exchange.id()).collect();
+            if answered.is_empty() {
+                return Err(Mistake::Forbidden(format!(
+                    "nothing to conclude in the case {trace_case}: no State's final answer is open to it"
+                )));
+            }
+            for id in answered {
+                let act = Act::Conclude { outcome: outcome.clone() };
+                let request = ActRequest { act, enclosed: Enclosed::default(), officer: None };
+                self.order(Request::Act(id, request), who.clone(), None, |_, _| Ok(())).await?;
+            }
+            self.case(trace_case).await
+        })
     }
 
     fn checkpoint(&self) -> http::Answer<'_, CheckpointView> {
@@ -765,9 +984,51 @@ impl http::Operator for Door {
         Box::pin(self.ask(move |node| node.consistency_view(from, to)))
     }
 
-    fn ready(&self) -> ReadyView {
-        let why = self.why_not_ready.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let why = why.or_else(|| self.own.is_closed().then(|| "the node is stopping".into()));
-        ReadyView { ready: why.is_none(), why }
+    fn ready(&self) -> http::Answer<'_, ReadyView> {
+        Box::pin(async move {
+            // The loop itself says so, as things are now: a key may have passed since the last round. One asks for all.
+            let mut last = self.readiness.lock().await;
+            if let Some((at, view)) = &*last
+                && at.elapsed() < READY_FOR
+            {
+                return Ok(view.clone());
+            }
+            let asked = tokio::time::timeout(READY_WITHIN, self.ask(|node| Ok(node.why_not_ready()))).await;
+            let why = match asked {
+                Ok(why) => why.unwrap_or_else(|stopping| Some(stopping.to_string())),
+                Err(_) => Some("the node is too busy to answer, or its disk does not: see its trace".into()),
+            };
+            let view = ReadyView { ready: why.is_none(), why };
+            *last = Some((Instant::now(), view.clone()));
+            Ok(view)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_good_within_its_dates_and_the_last_one_until_a_newer_key_set() {
+        let listed = [("old", 0, 100), ("new", 90, 200), ("next", 190, 300)].map(|(name, nbf, naf)| {
+            TransportIdentity { peer_id: name.into(), nbf: Timestamp(nbf), naf: Timestamp(naf) }
+        });
+        let at = |now| {
+            let good = good_identities(&listed, Timestamp(now));
+            good.map(|identity| identity.peer_id.as_str()).collect::<Vec<_>>()
+        };
+        let until = |now| good_until(&listed, Timestamp(now)).map(|until| until.0);
+        for (now, good, changes) in [
+            (89, &["old"][..], Some(90)),
+            (90, &["old", "new"], Some(101)),
+            (100, &["old", "new"], Some(101)),
+            (101, &["new"], Some(190)),
+            (195, &["new", "next"], Some(201)),
+            (300, &["next"], Some(301)),
+            (5000, &["next"], None),
+        ] {
+            assert_eq!((at(now).as_slice(), until(now)), (good, changes), "at {now}");
+        }
     }
 }

@@ -236,17 +236,24 @@ impl Store {
         found.into_iter().take(limit).map(|(key, row)| (key[1..].to_vec(), row)).collect()
     }
 
+    /// Whether all rows asked for could be read: asked before a round is made durable, for what was decided on a row
+    /// that could not be read must not be.
+    pub fn check(&mut self) -> Result<(), StoreError> {
+        match self.failed.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
     /// The round is durable: let its rows in, and note that they cover `reached` entries.
     pub fn commit(&mut self, reached: u64) -> Result<(), StoreError> {
-        if let Some(error) = self.failed.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
-        }
+        self.check()?;
         let mut rows = std::mem::take(&mut self.held_back);
         rows.insert(REACHED.to_vec(), Some(reached.to_be_bytes().to_vec()));
         self.rows.apply(rows)
     }
 
-    /// Keep an error for the next commit: a row that could not be read must not pass for one that is not there.
+    /// Keep an error for the next check: a row that could not be read must not pass for one that is not there.
     fn note<T>(&self, result: Result<T, StoreError>) -> Option<T> {
         result.map_err(|error| *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error)).ok()
     }

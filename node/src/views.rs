@@ -1,11 +1,16 @@
 //! What the node shows of itself: from the desk, the lanes and the log to the types of the API.
 
-use liaison_protocol::authority::Timestamp;
-use liaison_protocol::merkle::{LeafIndex, consistency_proof, inclusion_proof};
+use std::collections::BTreeMap;
+
+use liaison_protocol::attachment::Attachment;
+use liaison_protocol::authority::{Line, Timestamp};
+use liaison_protocol::case::{self, Hop};
+use liaison_protocol::merkle::{Hash, LeafIndex, consistency_proof, inclusion_proof};
 use liaison_protocol::message::MessageId;
 use liaison_protocol::note::TlogProof;
 use liaison_protocol::operator::{
-    CheckpointView, ConsistencyView, ExchangeView, InclusionView, Mistake, NodeView, PeerView,
+    CaseView, CheckpointView, ConsistencyView, ExchangeView, HopView, InclusionView, Mistake, NodeView,
+    PeerView,
 };
 
 use crate::disk::Disk;
@@ -27,6 +32,7 @@ impl<D: Disk> Node<D> {
             key_sets: own.file(),
             listening: self.listening.clone(),
             log_size: self.log().checkpoint().head().size,
+            firearms: self.firearms().digest().map(|_| self.firearms().len() as u64),
             licences: self.licences().digest().map(|_| self.licences().len() as u64),
             version: env!("CARGO_PKG_VERSION").into(),
         })
@@ -56,7 +62,12 @@ impl<D: Disk> Node<D> {
             open_exchanges: peer.open_exchanges(),
             head_seen: Some(peer.head().size).filter(|size| *size > 0),
             head_cosigned: lane.map(|lane| lane.cosigned).filter(|size| *size > 0),
-            trouble: lane.and_then(|lane| lane.trouble.clone()),
+            trouble: lane.and_then(|lane| {
+                lane.trouble.clone().or_else(|| {
+                    let (digest, why) = lane.not_fetched.first_key_value()?;
+                    Some(format!("attachment {digest}: {why}"))
+                })
+            }),
         })
     }
 
@@ -70,18 +81,67 @@ impl<D: Disk> Node<D> {
         let found = self.exchange(id, now);
         let at_hand =
             found.ok_or_else(|| Mistake::Unknown(format!("no exchange {id}: see the list of exchanges")))?;
-        let exchange = at_hand.exchange;
-        let standing = exchange.standing();
+        let (exchange, standing) = (at_hand.exchange, at_hand.standing);
+        let mut timeline = exchange.timeline();
+        let lane = self.lane(exchange.peer());
+        for view in timeline.iter_mut().flat_map(|item| &mut item.attachments) {
+            view.here = self.blobs().holds(&view.attachment);
+            let why = lane.and_then(|lane| lane.not_fetched.get(&view.attachment.digest));
+            view.trouble = why.filter(|_| !view.here).cloned();
+        }
         Ok(ExchangeView {
-            summary: exchange.summary(),
-            presented: exchange.presented().clone(),
-            acts: standing.acts(exchange.side()).iter().map(ToString::to_string).collect(),
+            summary: exchange.summary(at_hand.due),
+            acts: standing.acts(exchange.kind(), exchange.side()).iter().map(ToString::to_string).collect(),
+            candidates: at_hand.candidates,
             result: standing.outcome,
             notice: standing.notice,
             why_officer: at_hand.why_officer.map(str::to_owned),
             proposal: at_hand.proposal,
-            timeline: exchange.timeline(),
+            timeline,
         })
+    }
+
+    /// An attachment of a message in an exchange, once it is here.
+    pub fn attachment_of(&mut self, exchange: &str, digest: &str) -> Result<Attachment, Mistake> {
+        let unknown = || {
+            Mistake::Unknown(format!(
+                "no message of the exchange {exchange} names an attachment {digest}: see its timeline"
+            ))
+        };
+        let id = self.find_exchange(exchange)?;
+        let digest: Hash = digest.parse().map_err(|_| unknown())?;
+        let view = self.exchange_view(&id, Timestamp(0))?;
+        let named: Vec<_> = view.timeline.into_iter().flat_map(|item| item.attachments).collect();
+        let found = named.iter().filter(|view| view.attachment.digest == digest);
+        match found.max_by_key(|view| view.here) {
+            Some(view) if view.here => Ok(view.attachment.clone()),
+            Some(view) => Err(Mistake::Forbidden(format!(
+                "pending: its content is not here yet; {}",
+                view.trouble.as_deref().unwrap_or("it is fetched when the other node can be reached")
+            ))),
+            None => Err(unknown()),
+        }
+    }
+
+    /// One of our trace cases.
+    pub fn case_view(&mut self, trace_case: &Line) -> Result<CaseView, Mistake> {
+        let hops = self.hops(Some(trace_case));
+        case_view(&hops).ok_or_else(|| {
+            Mistake::Unknown(format!(
+                "no trace case {trace_case}: a case begins with its first trace request"
+            ))
+        })
+    }
+
+    /// All our trace cases, by name.
+    pub fn case_views(&mut self) -> Vec<CaseView> {
+        let mut cases: BTreeMap<Line, Vec<Hop>> = BTreeMap::new();
+        for hop in self.hops(None) {
+            if let Some(name) = hop.request().map(|request| request.trace_case.clone()) {
+                cases.entry(name).or_default().push(hop);
+            }
+        }
+        cases.values().filter_map(|hops| case_view(hops)).collect()
     }
 
     /// The head of our log, signed.
@@ -118,6 +178,31 @@ impl<D: Disk> Node<D> {
         }
         Ok(ConsistencyView { from, to, proof: consistency_proof(self.log(), from, to).map_err(unreadable)? })
     }
+}
+
+fn case_view(hops: &[Hop]) -> Option<CaseView> {
+    // The item as it was found, not as a register had it that was asked later.
+    let request = hops.iter().filter_map(Hop::request).min_by_key(|request| request.hop)?;
+    let finding = case::find(hops);
+    let mut views: Vec<HopView> = hops
+        .iter()
+        .map(|hop| HopView {
+            hop: hop.number(),
+            asked: hop.state.clone(),
+            exchange: hop.exchange.summary(hop.due),
+        })
+        .collect();
+    views.sort_by_key(|view| (view.hop, view.exchange.leaf));
+    Some(CaseView {
+        trace_case: request.trace_case.clone(),
+        item: request.item.title(),
+        progress: finding.progress,
+        why: finding.why,
+        diversion: finding.diversion,
+        next: finding.next,
+        time_to_recovery_days: case::time_to_recovery(hops),
+        hops: views,
+    })
 }
 
 fn unreadable(error: crate::log::LogError) -> Mistake {

@@ -9,21 +9,29 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::authority::{By, Line, NodeId, Timestamp};
+use crate::attachment::{self, Attachment};
+use crate::authority::{By, Line, NodeId, StateCode, Timestamp};
+use crate::deadline::{self, Due};
 use crate::entry::{Alert, Basis, IdempotencyKey, Record, Staged};
 use crate::envelope::Verified;
 use crate::exchange::{self, Exchange};
 use crate::fault::Fault;
-use crate::handling::{Handling, LegalBasis};
+use crate::handling::{Coded, Handling, LegalBasis, PersonalData};
+use crate::item::Item;
 use crate::key_set::{KeyChain, KeySet, SignedKeySet};
 use crate::licence::{self, LicenceEvent, LicenceNo, LicenceNotice};
+use crate::mark::MarkKind;
 use crate::merkle::{Hash, LeafIndex, TreeHead};
 use crate::message::{
-    Acknowledgement, AuthenticityCheck, AuthenticityResult, Body, CaseRefs, Correction, Kind,
-    LicenceVerificationRequest, LicenceVerificationResponse, MAX_ACCEPT, Message, MessageId, Outcome,
-    Withdrawal,
+    Acknowledgement, AuthenticityResult, Body, CaseRefs, Clarification, ClarificationRequest, Correction,
+    InformationRequest, InformationSupply, Kind, LicenceVerificationResponse, MAX_ACCEPT, Message, MessageId,
+    Outcome, Reminder, Subject, Withdrawal,
 };
-use crate::operator::{Act, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State};
+use crate::operator::{Act, Enclosed, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State};
+use crate::serial;
+use crate::standing::Standing;
+use crate::trace::TraceResponse;
+use crate::transit::{ConditionReply, TransitDecisionWithdrawal};
 
 /// How far a peer's clock may be ahead of ours, in seconds.
 pub const MAX_AHEAD: u64 = 300;
@@ -33,8 +41,14 @@ pub const MAX_DENIED_A_DAY: u32 = 100;
 pub const MAX_OPEN: u64 = 100_000;
 /// Most messages of ours that a peer may leave without a receipt before nothing new is opened with it.
 pub const MAX_UNDELIVERED: usize = 100_000;
+/// Most hops of trace cases shown at once.
+const MAX_HOPS: usize = 4096;
 /// Exchanges held at hand; the others are read again from the log.
 const AT_HAND: usize = 4096;
+/// Bytes of messages held at hand: a peer may make its own long.
+const AT_HAND_BYTES: usize = 64 * 1024 * 1024;
+/// Most bytes of a text in the line of an exchange, as JSON writes it.
+const MAX_SHOWN: usize = 160;
 /// Most records of ours that belong to one exchange; as many places fit into one row of the index.
 const MAX_PLACES: usize = 120;
 
@@ -44,10 +58,18 @@ const MAX_PLACES: usize = 120;
 pub enum Table {
     /// Licence digest, peer, exchange: who asked about which licence.
     Asked = b'a',
+    /// Trace case and exchange: the hops of our cases.
+    Case = b'c',
+    /// Moment and exchange: when what is owed in it is due.
+    Due = b'd',
     /// Exchange id: the places of its records.
     Exchange = b'e',
+    /// Peer's first admission and the size of its log: the place where we saw that head.
+    Head = b'h',
     /// Idempotency key: what it created, and the digest of the request.
     Key = b'k',
+    /// Peer and digest: an attachment that we gave it, and that it may fetch.
+    Given = b'g',
     /// Place of the opener: the line of an exchange in lists.
     Listing = b'l',
     /// Peer and place: a message of ours without a receipt.
@@ -58,6 +80,8 @@ pub enum Table {
     Seen = b's',
     /// Peer's first admission, log and sequence number: the message that has it.
     Sequence = b'n',
+    /// Peer and digest: an attachment of a message of its that is to be fetched.
+    Wanted = b'w',
 }
 
 /// What the desk need not hold at hand. All of it but the records can be rebuilt from the log.
@@ -83,11 +107,20 @@ pub enum Effect {
         exchange: MessageId,
         /// The rule.
         rule: Line,
-        /// The licence.
-        licence_no: LicenceNo,
+        /// What is looked for.
+        sought: Sought,
     },
     /// A message is to be sealed, recorded and sent.
     Send(Box<Draft>),
+}
+
+/// What a register is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sought {
+    /// An item, in the register of firearms.
+    Item(Box<Item>),
+    /// A licence, in the list of licences.
+    Licence(LicenceNo),
 }
 
 /// A message that is decided and not yet sealed.
@@ -107,6 +140,8 @@ pub struct Draft {
     pub by: By,
     /// Our file number.
     pub case_ref: Option<Line>,
+    /// What goes with it.
+    pub enclosed: Enclosed,
 }
 
 /// A message that may be recorded, or that was before.
@@ -116,6 +151,16 @@ pub enum Judgement {
     Repeated(LeafIndex),
     /// New, and acceptable.
     New,
+}
+
+/// An attachment that a message of a peer's names, and that is to be fetched.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// The exchange it belongs to.
+    pub exchange: MessageId,
+    /// What it is.
+    pub attachment: Attachment,
 }
 
 /// A message of ours that its addressee has not receipted.
@@ -238,6 +283,10 @@ impl Peer {
         numbers.into_iter().flat_map(u64::to_be_bytes).collect()
     }
 
+    fn head_key(&self, size: u64) -> Vec<u8> {
+        [self.row.since.0, size].into_iter().flat_map(u64::to_be_bytes).collect()
+    }
+
     /// Whether a refusal for good gets an entry of its own today; if not, it is counted.
     fn may_record_denial(&self, now: Timestamp) -> bool {
         self.row.denied_day != day(now) || self.row.denied < MAX_DENIED_A_DAY
@@ -252,6 +301,9 @@ fn day(at: Timestamp) -> u64 {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 struct OwnRow {
     key_sets: Vec<LeafIndex>,
+    /// Digest of the register of firearms that was imported last.
+    #[serde(default)]
+    firearms: Option<Hash>,
     /// Digest of the licence list that was imported last.
     #[serde(default)]
     licences: Option<Hash>,
@@ -265,13 +317,21 @@ pub struct Desk {
     own: Option<KeyChain>,
     peers: BTreeMap<NodeId, Peer>,
     at_hand: HashMap<MessageId, Exchange>,
+    at_hand_bytes: usize,
 }
 
 impl Desk {
     /// The desk as the index has it; the log's tail is then applied to it.
     pub fn open(us: NodeId, shelf: &impl Shelf) -> Self {
         let own_row: OwnRow = read(shelf.get(Table::Peer, b"")).unwrap_or_default();
-        let mut desk = Self { us, own: None, own_row, peers: BTreeMap::new(), at_hand: HashMap::new() };
+        let mut desk = Self {
+            us,
+            own: None,
+            own_row,
+            peers: BTreeMap::new(),
+            at_hand: HashMap::new(),
+            at_hand_bytes: 0,
+        };
         for leaf in desk.own_row.key_sets.clone() {
             if let Some(key_set) = shelf.record(leaf).as_ref().and_then(|staged| staged.record.key_set()) {
                 desk.extend_own(key_set);
@@ -326,6 +386,11 @@ impl Desk {
         self.own_row.licences
     }
 
+    /// Digest of the register of firearms that is in force: the one imported last.
+    pub fn firearms(&self) -> Option<Hash> {
+        self.own_row.firearms
+    }
+
     /// The admitted peers.
     pub fn peers(&self) -> impl Iterator<Item = (&NodeId, &Peer)> {
         self.peers.iter().filter(|(_, peer)| !peer.row.removed)
@@ -334,6 +399,44 @@ impl Desk {
     /// An admitted peer.
     pub fn peer(&self, node: &NodeId) -> Option<&Peer> {
         self.peers.get(node).filter(|peer| !peer.row.removed)
+    }
+
+    /// A peer that is admitted or was: what it said stays proven.
+    pub fn known_peer(&self, node: &NodeId) -> Option<&Peer> {
+        self.peers.get(node)
+    }
+
+    /// The place in our log where we saw the head of `size` entries of a peer's log.
+    pub fn head_place(&self, shelf: &impl Shelf, node: &NodeId, size: u64) -> Option<LeafIndex> {
+        let row = shelf.get(Table::Head, &self.peers.get(node)?.head_key(size))?;
+        Some(LeafIndex(u64::from_be_bytes(row.try_into().ok()?)))
+    }
+
+    /// The places in our log that tell of an exchange: its records, the order that opened it, and the refusal of what
+    /// its messages follow, where that could not be read.
+    pub fn places(&self, shelf: &impl Shelf, id: &MessageId) -> Vec<LeafIndex> {
+        let row = shelf.get(Table::Exchange, id.0.as_bytes()).unwrap_or_default();
+        let mut places: Vec<LeafIndex> = row
+            .chunks_exact(8)
+            .map(|bytes| LeafIndex(u64::from_be_bytes(bytes.try_into().expect("chunks of 8"))))
+            .collect();
+        let first = places.first().and_then(|first| shelf.record(*first));
+        if let Some(Staged { leaf, record: Record::Sent { .. }, .. }) = first {
+            let ordered = leaf.0.checked_sub(1).and_then(|before| shelf.record(LeafIndex(before)));
+            let opens =
+                |staged: &Staged| matches!(staged.record, Record::Order { order: Order::Open { .. }, .. });
+            places.extend(ordered.filter(opens).map(|staged| staged.leaf));
+        }
+        let followed: Vec<_> = places
+            .iter()
+            .filter_map(|place| shelf.record(*place)?.message)
+            .filter_map(|message| self.seen(shelf, &message.message().iss, &message.message().prev?))
+            .filter(|leaf| is_refusal(shelf, *leaf))
+            .collect();
+        places.extend(followed);
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     /// The admitted peer that an operator names: by node id, or by its State if that has one node.
@@ -390,7 +493,7 @@ impl Desk {
         if !message.kind().is_open_to(listed.functions_of(key)) {
             return Err(Fault::FunctionMissing);
         }
-        message.body.check()?;
+        message.check()?;
         match message.thr {
             None if peer.is_over_its_ceilings() => Err(Fault::TooMuch),
             None => Ok(Judgement::New),
@@ -415,11 +518,12 @@ impl Desk {
         if !message.saw.as_ref().is_none_or(ours) || !message.irt.as_ref().is_none_or(ours) {
             return Err(Fault::OutOfPlace);
         }
-        match message.prev {
-            Some(prev) if !exchange.knows(&prev) && self.seen(shelf, &message.iss, &prev).is_none() => {
-                Err(Fault::WaitsForEarlier)
-            }
-            _ => Ok(()),
+        let Some(prev) = message.prev.filter(|prev| !exchange.knows(prev)) else { return Ok(()) };
+        match self.seen(shelf, &message.iss, &prev) {
+            None => Err(Fault::WaitsForEarlier),
+            Some(leaf) if is_refusal(shelf, leaf) => Ok(()),
+            // It was taken, in another exchange: here it would leave a gap that nobody can explain.
+            Some(_) => Err(Fault::OutOfPlace),
         }
     }
 
@@ -482,12 +586,15 @@ impl Desk {
     /// Whether `order` may be given now.
     pub fn check(&self, shelf: &impl Shelf, order: &Order) -> Result<(), Mistake> {
         match order {
-            Order::Act { exchange, act, .. } => self.check_act(shelf, exchange, act),
+            Order::Act { exchange, act, enclosed, .. } => self.check_act(shelf, exchange, act, enclosed),
             Order::AdmitPeer { node, key_sets, .. } => self.check_admission(node, key_sets),
             Order::ImportLicences { count: 0, .. } => Err(Mistake::Malformed(
                 "the list has no licence: an empty list would deny every licence there is".into(),
             )),
-            Order::ImportLicences { .. } => Ok(()),
+            Order::ImportFirearms { count: 0, .. } => Err(Mistake::Malformed(
+                "the register has no firearm: an empty register would deny every firearm there is".into(),
+            )),
+            Order::ImportFirearms { .. } | Order::ImportLicences { .. } => Ok(()),
             Order::InstallKeySet { key_set, .. } => {
                 let own = self
                     .own
@@ -537,41 +644,35 @@ impl Desk {
                 "{peer} has too much of ours open or unreceipted: nothing is lost, but wait until it answers"
             )));
         }
-        let presented = &opening.presented;
-        if !presented.is_bounded() {
-            return Err(Mistake::Malformed(
-                "presented.lines: at most 100, each with its own line number".into(),
-            ));
-        }
         if opening.handling.as_ref().is_some_and(|handling| !handling.is_bounded()) {
             return Err(Mistake::Malformed(
                 "handling: 1 to 8 legal bases, at most 8 restrictions, at most 200 States".into(),
             ));
         }
-        let missing = presented.missing_for_verification();
-        if opening.question == Question::Verification && !missing.is_empty() {
-            let names =
-                missing.iter().map(|field| format!("presented.{field}")).collect::<Vec<_>>().join(", ");
-            return Err(Mistake::Malformed(format!(
-                "{names}: missing. A verification (Art. 10(2)(a)) presents the licence itself, not only its number [R-10.5]"
-            )));
-        }
-        if opening.question == Question::Authenticity && !presented.enough_for_authenticity() {
+        check_enclosed(&opening.enclosed)?;
+        check_question(&opening.question, &opening.enclosed)?;
+        if !opening.question.body().codes_are_known() {
             return Err(Mistake::Malformed(
-                "presented: give the date of issue, the final recipient or the goods beside the number. The answer (Art. 10(5)) speaks only of what is presented [R-10.5]".into(),
+                "a code that is in none of our lists: the other State could not tell what is meant".into(),
             ));
         }
-        self.may_send(opening_body(opening).kind())
+        self.may_send(opening.question.body().kind())
     }
 
-    fn check_act(&self, shelf: &impl Shelf, id: &MessageId, act: &Act) -> Result<(), Mistake> {
+    fn check_act(
+        &self,
+        shelf: &impl Shelf,
+        id: &MessageId,
+        act: &Act,
+        enclosed: &Enclosed,
+    ) -> Result<(), Mistake> {
         let exchange = self
             .exchange(shelf, id)
             .ok_or_else(|| Mistake::Unknown(format!("no exchange {id}: see the list of exchanges")))?;
         self.find_peer(exchange.peer().as_str())?;
         let standing = exchange.standing();
-        let name = act_name(act);
-        let open = standing.acts(exchange.side());
+        let name = act.name();
+        let open = standing.acts(exchange.kind(), exchange.side());
         if !open.contains(&name) {
             let now = match open {
                 [] => "nothing more".to_owned(),
@@ -586,7 +687,35 @@ impl Desk {
         if is_full(shelf, &exchange) {
             return Err(Mistake::Forbidden("the exchange is full: open a new one".into()));
         }
-        let body = act_body(&exchange, act)?;
+        check_enclosed(enclosed)?;
+        if let Act::Answer { outcome: Outcome::Transit(_), note: Some(_) } = act {
+            return Err(Mistake::Malformed(
+                "note: a decision has none; what is to be told stands in its reason or its conditions".into(),
+            ));
+        }
+        let said = match act {
+            Act::Answer { outcome, .. } => Some(outcome.clone()),
+            Act::Correct { outcome, reason } => Some(Correction::of(outcome.clone(), reason.clone()).outcome),
+            _ => None,
+        };
+        if let Some(outcome) = said {
+            let missing = outcome.missing();
+            if !missing.is_empty() {
+                return Err(Mistake::Malformed(format!("outcome.{}", missing.join("; outcome."))));
+            }
+            if !outcome.answers(exchange.kind()) {
+                return Err(Mistake::Malformed("that answer belongs to another kind of exchange".into()));
+            }
+        }
+        let body = act_body(&exchange, &standing, act)?;
+        if !body.codes_are_known() {
+            return Err(Mistake::Malformed(format!(
+                "{name}: a code that is in none of our lists; the other State could not tell what is meant"
+            )));
+        }
+        body.check(0).map_err(|_| {
+            Mistake::Malformed(format!("{name}: a list is too long, or empty where one entry is needed"))
+        })?;
         exchange.admits(exchange.side(), &body).map_err(|fault| {
             Mistake::Malformed(match fault {
                 Fault::BodyForbidden => "the answer names fields that were not presented, or none: speak only of what was presented [R-10.5]".into(),
@@ -628,6 +757,7 @@ impl Desk {
                 }
                 Vec::new()
             }
+            Record::Deadline { exchange, .. } => self.apply_deadline(shelf, staged, exchange),
             Record::Denied { from, id, exchange, .. } => {
                 if let Some(id) = id {
                     self.note_seen(shelf, from, id, staged.leaf);
@@ -643,8 +773,12 @@ impl Desk {
                 }
                 Vec::new()
             }
-            Record::Genesis { .. } => Vec::new(),
+            // What was given out, or vouched for, changes nothing of what we believe.
+            Record::Backup { .. } | Record::Export { .. } | Record::Genesis { .. } => Vec::new(),
             Record::HeadSeen { node, head, .. } => {
+                if let Some(key) = self.peers.get(node).map(|peer| peer.head_key(head.size)) {
+                    shelf.put(Table::Head, &key, staged.leaf.0.to_be_bytes().to_vec());
+                }
                 self.change_peer(shelf, node, |peer| {
                     peer.row.head = *head;
                     peer.row.head_leaf = Some(staged.leaf);
@@ -656,6 +790,10 @@ impl Desk {
                 Vec::new()
             }
             Record::Order { order, by, key, .. } => self.apply_order(shelf, staged, order, by, key.as_ref()),
+            Record::Part { exchange, .. } => {
+                self.change_exchange(shelf, exchange, staged);
+                Vec::new()
+            }
             Record::Query { exchange, rule, found, on } => {
                 self.apply_query(shelf, staged, exchange, rule, found.as_ref(), *on)
             }
@@ -673,6 +811,9 @@ impl Desk {
                 Vec::new()
             }
             Record::Received { .. } => self.apply_received(shelf, staged),
+            Record::Search { exchange, rule, found, .. } => {
+                self.apply_search(shelf, staged, exchange, rule, found.as_ref())
+            }
             Record::Sent { .. } => {
                 self.apply_sent(shelf, staged);
                 Vec::new()
@@ -681,6 +822,38 @@ impl Desk {
     }
 
     fn apply_key_set(&mut self, shelf: &mut impl Shelf, node: &NodeId, key_set: &str, leaf: LeafIndex) {
+        let targets_of = |desk: &Self| {
+            let chain =
+                if *node == desk.us { desk.own.as_ref() } else { desk.peers.get(node).map(Peer::chain) };
+            chain.map(|chain| (chain.current().calendar.clone(), chain.current().targets.clone()))
+        };
+        let before = targets_of(self);
+        self.extend_key_sets(shelf, node, key_set, leaf);
+        if before != targets_of(self) {
+            self.set_due_anew(shelf, node);
+        }
+    }
+
+    /// What is due in the exchanges with `node`, or in all if that is us, by the key sets that are held now.
+    fn set_due_anew(&self, shelf: &mut impl Shelf, node: &NodeId) {
+        for (key, _) in shelf.scan(Table::Due, b"", usize::MAX) {
+            let Some((at, id)) = due_row(&key) else { continue };
+            let Some(exchange) = self.exchange(shelf, &id) else { continue };
+            if *node != self.us && exchange.peer() != node {
+                continue;
+            }
+            let due = self.due_of(&exchange, &exchange.standing());
+            let due = due.filter(|due| !exchange.has_passed(*due) && has_place(shelf, &id));
+            if due.map(|due| due.at) != Some(at) {
+                shelf.remove(Table::Due, &key);
+                if let Some(due) = due {
+                    shelf.put(Table::Due, &due_key(due.at, &id), Vec::new());
+                }
+            }
+        }
+    }
+
+    fn extend_key_sets(&mut self, shelf: &mut impl Shelf, node: &NodeId, key_set: &str, leaf: LeafIndex) {
         if *node == self.us {
             self.extend_own(key_set);
             self.own_row.key_sets.push(leaf);
@@ -710,17 +883,22 @@ impl Desk {
         key: Option<&IdempotencyKey>,
     ) -> Vec<Effect> {
         match order {
-            Order::Act { exchange: id, act, .. } => {
+            Order::Act { exchange: id, act, enclosed, .. } => {
                 self.change_exchange(shelf, id, staged);
                 if let Some(key) = key {
                     note_key(shelf, key, id);
                 }
                 let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
-                let Ok(body) = act_body(&exchange, act) else { return Vec::new() };
-                vec![self.reply(&exchange, body, by.clone())]
+                let Ok(body) = act_body(&exchange, &exchange.standing(), act) else { return Vec::new() };
+                vec![self.reply(&exchange, body, by.clone(), enclosed.clone())]
             }
             Order::AdmitPeer { node, key_sets, channel } => {
                 self.admit(shelf, node, key_sets, channel, staged);
+                Vec::new()
+            }
+            Order::ImportFirearms { digest, .. } => {
+                self.own_row.firearms = Some(*digest);
+                shelf.put(Table::Peer, b"", write(&self.own_row));
                 Vec::new()
             }
             Order::ImportLicences { digest, .. } => {
@@ -736,10 +914,14 @@ impl Desk {
                 peer: peer.clone(),
                 exchange: None,
                 irt: None,
-                body: opening_body(opening),
-                handling: opening.handling.clone().unwrap_or_else(|| default_handling(opening.question)),
+                body: opening.question.body(),
+                handling: opening
+                    .handling
+                    .clone()
+                    .unwrap_or_else(|| default_handling(opening.question.body().kind())),
                 by: by.clone(),
                 case_ref: opening.case_ref.clone(),
+                enclosed: opening.enclosed.clone(),
             }))],
             Order::RemovePeer { node, .. } => {
                 self.change_peer(shelf, node, |peer| peer.row.removed = true);
@@ -772,7 +954,7 @@ impl Desk {
             admitted: staged.at,
             removed: false,
             key_sets: Vec::new(),
-            rules: Rules { attempts_per_licence: 20, ..Rules::default() },
+            rules: Rules::default(),
             next_seq,
             head: TreeHead::empty(),
             head_leaf: None,
@@ -805,8 +987,10 @@ impl Desk {
                 }
             }
             None => {
-                for (key, _) in shelf.scan(Table::Outbox, &peer_key(node, &[]), usize::MAX) {
-                    shelf.remove(Table::Outbox, &key);
+                for table in [Table::Outbox, Table::Given, Table::Wanted] {
+                    for (key, _) in shelf.scan(table, &peer_key(node, &[]), usize::MAX) {
+                        shelf.remove(table, &key);
+                    }
                 }
                 Peer {
                     row: fresh,
@@ -820,6 +1004,7 @@ impl Desk {
         };
         self.peers.insert(node.clone(), peer);
         self.change_peer(shelf, node, |_| ());
+        self.set_due_anew(shelf, node);
     }
 
     fn apply_sent(&mut self, shelf: &mut impl Shelf, staged: &Staged) {
@@ -834,6 +1019,12 @@ impl Desk {
         let row = [id.0.as_bytes().as_slice(), exchange.0.as_bytes()].concat();
         shelf.put(Table::Outbox, &peer_key(&message.aud, &staged.leaf.0.to_be_bytes()), row);
         self.change_exchange(shelf, &exchange, staged);
+        for attachment in &message.attachments {
+            shelf.put(Table::Given, &peer_key(&message.aud, attachment.digest.as_bytes()), Vec::new());
+        }
+        if let Body::TraceRequest(request) = &message.body {
+            shelf.put(Table::Case, &case_key(&request.trace_case, Some(&exchange)), Vec::new());
+        }
         // The opener was ordered just before, in the same round: that order's key names this exchange.
         if message.thr.is_none() {
             let ordered = staged.leaf.0.checked_sub(1).and_then(|leaf| shelf.record(LeafIndex(leaf)));
@@ -851,18 +1042,114 @@ impl Desk {
         if let Some(key) = self.peers.get(&message.iss).map(|peer| peer.sequence_key(message)) {
             shelf.put(Table::Sequence, &key, verified.id().0.as_bytes().to_vec());
         }
+        for attachment in &message.attachments {
+            let key = peer_key(&message.iss, attachment.digest.as_bytes());
+            shelf.put(Table::Wanted, &key, write(&Wanted { exchange: id, attachment: attachment.clone() }));
+        }
         self.change_exchange(shelf, &id, staged);
-        let Some(presented) = message.body.presented().filter(|_| message.thr.is_none()) else {
-            return Vec::new();
+        let sought = match message.body.subject() {
+            Some(Subject::Licence(presented)) => {
+                shelf.put(Table::Asked, &asked_key(&presented.licence_no, &message.iss, &id), Vec::new());
+                Sought::Licence(presented.licence_no.clone())
+            }
+            Some(Subject::Trace(request)) => Sought::Item(Box::new(request.item.clone())),
+            // Whether to object is for people to decide; a later message of an exchange asks for no register.
+            Some(Subject::Transit(_)) | None => return Vec::new(),
         };
-        shelf.put(Table::Asked, &asked_key(&presented.licence_no, &message.iss, &id), Vec::new());
         let Some(exchange) = self.exchange(shelf, &id) else { return Vec::new() };
         match self.rule_for(shelf, &exchange, staged.at) {
-            Ok(rule) => {
-                vec![Effect::Consult { exchange: id, rule, licence_no: presented.licence_no.clone() }]
-            }
+            Ok(rule) => vec![Effect::Consult { exchange: id, rule, sought }],
             Err(_) => Vec::new(),
         }
+    }
+
+    /// A time has passed: the requesting State's node says so to the other, and nothing else follows.
+    fn apply_deadline(&mut self, shelf: &mut impl Shelf, staged: &Staged, id: &MessageId) -> Vec<Effect> {
+        self.change_exchange(shelf, id, staged);
+        let Record::Deadline { due, .. } = &staged.record else { return Vec::new() };
+        let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
+        // Nothing is said any more to a peer that was removed.
+        let is_with_peer = self.peer(exchange.peer()).is_some();
+        if exchange.side() == Side::Requested || is_full(shelf, &exchange) || !is_with_peer {
+            return Vec::new();
+        }
+        let by = By::Auto { rule: "remind-when-overdue".parse().expect("a line") };
+        let body = Body::Reminder(Reminder { due: due.at });
+        vec![self.reply(&exchange, body, by, Enclosed::default())]
+    }
+
+    /// What has passed by `now` without what was owed, and is not recorded yet: at most `limit`. A row that is not true
+    /// any more, for a newer key set or a removed peer, is put right.
+    pub fn passed(&self, shelf: &mut impl Shelf, now: Timestamp, limit: usize) -> Vec<Record> {
+        let rows = shelf.scan(Table::Due, b"", limit).into_iter();
+        let by_now: Vec<_> =
+            rows.filter_map(|(key, _)| due_row(&key)).take_while(|(at, _)| *at <= now).collect();
+        let mut passed = Vec::new();
+        for (at, id) in by_now {
+            let exchange = self.exchange(shelf, &id);
+            let due = exchange.as_ref().and_then(|exchange| {
+                let due = self.due_of(exchange, &exchange.standing())?;
+                (!exchange.has_passed(due) && has_place(shelf, &id)).then_some((exchange.peer().clone(), due))
+            });
+            match due {
+                Some((peer, due)) if due.at == at => {
+                    passed.push(Record::Deadline { exchange: id, peer, due });
+                }
+                other => {
+                    shelf.remove(Table::Due, &due_key(at, &id));
+                    if let Some((_, due)) = other {
+                        shelf.put(Table::Due, &due_key(due.at, &id), Vec::new());
+                    }
+                }
+            }
+        }
+        passed
+    }
+
+    /// The State of a peer, also of one that was removed.
+    pub fn state_of(&self, node: &NodeId) -> Option<StateCode> {
+        self.peers.get(node).map(|peer| peer.chain.current().state.clone())
+    }
+
+    /// Whether `peer` may fetch the attachment of that digest: we named it in a message to it.
+    pub fn gave(&self, shelf: &impl Shelf, peer: &NodeId, digest: &Hash) -> bool {
+        self.peer(peer).is_some() && shelf.get(Table::Given, &peer_key(peer, digest.as_bytes())).is_some()
+    }
+
+    /// Attachments of `peer`'s messages that are to be fetched, at most `limit`.
+    pub fn wanted(&self, shelf: &impl Shelf, peer: &NodeId, limit: usize) -> Vec<Wanted> {
+        let rows = shelf.scan(Table::Wanted, &peer_key(peer, &[]), limit);
+        rows.into_iter().filter_map(|(_, row)| read(Some(row))).collect()
+    }
+
+    /// The attachment is here, or is not wanted any more.
+    pub fn has_fetched(shelf: &mut impl Shelf, peer: &NodeId, digest: &Hash) {
+        shelf.remove(Table::Wanted, &peer_key(peer, digest.as_bytes()));
+    }
+
+    /// When something next passes, if anything is owed.
+    pub fn next_due(&self, shelf: &impl Shelf) -> Option<Timestamp> {
+        due_row(&shelf.scan(Table::Due, b"", 1).first()?.0).map(|(at, _)| at)
+    }
+
+    /// What the requested State owes next in this exchange, and by when: alike on both sides, once both hold the same
+    /// messages, receipts and key sets.
+    pub fn due_of(&self, exchange: &Exchange, standing: &Standing) -> Option<Due> {
+        let peer = self.peers.get(exchange.peer())?;
+        let own = self.own.as_ref()?;
+        let delivered = exchange.opener().delivered(exchange.side())?;
+        let (answering, asking) = match exchange.side() {
+            Side::Requested => (own, &peer.chain),
+            Side::Requesting => (&peer.chain, own),
+        };
+        deadline::due(exchange, standing, answering.at(delivered), &asking.current().state)
+    }
+
+    /// The exchanges of one of our trace cases; with no case, of all.
+    pub fn hops(&self, shelf: &impl Shelf, trace_case: Option<&Line>) -> Vec<MessageId> {
+        let prefix = trace_case.map(|name| case_key(name, None)).unwrap_or_default();
+        let rows = shelf.scan(Table::Case, &prefix, MAX_HOPS);
+        rows.into_iter().filter_map(|(key, _)| message_id(key.get(key.len().checked_sub(32)?..)?)).collect()
     }
 
     /// The rule that answers this request, or why an officer must (R-SOV: nothing of our records moves without one
@@ -876,6 +1163,10 @@ impl Desk {
         let peer = self.peer(exchange.peer()).ok_or("the peer was removed")?;
         let (enabled, rule) = match exchange.kind() {
             Kind::AuthenticityCheck => (peer.row.rules.authenticity, "authenticity-from-licence-list"),
+            Kind::TraceRequest => (peer.row.rules.traces, "trace-from-firearms-register"),
+            Kind::TransitNotification => {
+                return Err("whether to object to a transit is for an officer to decide");
+            }
             _ => (peer.row.rules.verifications, "verification-from-licence-list"),
         };
         if !enabled {
@@ -889,10 +1180,14 @@ impl Desk {
                 "the request has conditions or members this node does not know: the strictest are assumed",
             );
         }
-        let licence = &exchange.presented().licence_no;
         let limit = peer.row.rules.attempts_per_licence as usize;
-        if shelf.scan(Table::Asked, &asked_key_of_peer(licence, exchange.peer()), limit + 1).len() > limit {
-            return Err("this peer has asked about this licence more often than the rule allows [R-10.5]");
+        if let Some(presented) = exchange.presented() {
+            let asked = asked_key_of_peer(&presented.licence_no, exchange.peer());
+            if shelf.scan(Table::Asked, &asked, limit + 1).len() > limit {
+                return Err(
+                    "this peer has asked about this licence more often than the rule allows [R-10.5]",
+                );
+            }
         }
         Ok(rule.parse().expect("a line"))
     }
@@ -909,21 +1204,38 @@ impl Desk {
         let Some(before) = self.exchange(shelf, id) else { return Vec::new() };
         self.change_exchange(shelf, id, staged);
         let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
+        let Some(presented) = exchange.presented() else { return Vec::new() };
         let by = By::Auto { rule: rule.clone() };
         if exchange.standing().state.is_open() {
-            let body = answer_body(propose(&exchange, found, today), None);
-            return vec![self.reply(&exchange, body, by)];
+            let Some(outcome) = propose(&exchange, found, today) else { return Vec::new() };
+            return vec![self.reply(&exchange, answer_body(outcome, None), by, Enclosed::default())];
         }
         let news =
             found.filter(|_| !is_full(shelf, &exchange)).and_then(|record| news(&before, record, today));
         let Some(event) = news else { return Vec::new() };
         let notice = LicenceNotice {
-            licence_no: exchange.presented().licence_no.clone(),
-            event: crate::handling::Coded::Known(event),
+            licence_no: presented.licence_no.clone(),
+            event: Coded::Known(event),
             effective: today,
             note: None,
         };
-        vec![self.reply(&exchange, Body::LicenceNotice(notice), by)]
+        vec![self.reply(&exchange, Body::LicenceNotice(notice), by, Enclosed::default())]
+    }
+
+    /// The register of firearms was searched under a rule. What it does not find beyond doubt waits for an officer.
+    fn apply_search(
+        &mut self,
+        shelf: &mut impl Shelf,
+        staged: &Staged,
+        id: &MessageId,
+        rule: &Line,
+        found: Option<&TraceResponse>,
+    ) -> Vec<Effect> {
+        self.change_exchange(shelf, id, staged);
+        let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
+        let Some(response) = found.filter(|_| exchange.standing().state.is_open()) else { return Vec::new() };
+        let by = By::Auto { rule: rule.clone() };
+        vec![self.reply(&exchange, Body::TraceResponse(response.clone()), by, Enclosed::default())]
     }
 
     /// The exchanges in which others asked us about a licence.
@@ -933,28 +1245,30 @@ impl Desk {
     }
 
     /// A message of ours in an exchange under way.
-    fn reply(&self, exchange: &Exchange, body: Body, by: By) -> Effect {
+    fn reply(&self, exchange: &Exchange, body: Body, by: By, enclosed: Enclosed) -> Effect {
         Effect::Send(Box::new(Draft {
             peer: exchange.peer().clone(),
             exchange: Some(exchange.id()),
             irt: exchange.last_of(exchange.side().other()),
             body,
+            enclosed,
             // Whoever gives information sets its conditions (Art. 12(5)): an answer does not take over those of the question.
             handling: match (exchange.side(), exchange.kind()) {
                 (Side::Requesting, _) => exchange.opener().message.handling.clone(),
-                (_, Kind::AuthenticityCheck) => default_handling(Question::Authenticity),
-                _ => default_handling(Question::Verification),
+                (Side::Requested, kind) => default_handling(kind),
             },
             by,
             case_ref: exchange.case_ref().cloned(),
         }))
     }
 
-    /// The message of `draft`, ready to be sealed at `now`. Sealed and recorded at once, or its number is taken twice.
+    /// The message of `draft`, ready to be sealed at `now`; `parts` are the digests of the persons it names. Sealed and
+    /// recorded at once, or its number is taken twice.
     pub fn compose(
         &self,
         shelf: &impl Shelf,
         draft: Draft,
+        parts: Vec<Hash>,
         log: u32,
         now: Timestamp,
         jti: &[u8; 16],
@@ -980,10 +1294,15 @@ impl Desk {
             saw: last_of(Side::other),
             body: draft.body,
             beyond_us: false,
-            handling: draft.handling,
+            handling: match parts.is_empty() {
+                true => draft.handling,
+                false => Handling { personal_data: Coded::Known(PersonalData::Present), ..draft.handling },
+            },
             by: draft.by,
             lang: "en".into(),
             case: CaseRefs { sender: draft.case_ref, receiver: theirs },
+            attachments: draft.enclosed.attachments,
+            parts,
         })
     }
 
@@ -1001,25 +1320,41 @@ impl Desk {
             // What its row cannot hold is not taken in at hand either: after a restart we must believe the same.
             return;
         }
-        let (exchange, was_open) = match self.at_hand.remove(id).or_else(|| self.load(shelf, id)) {
+        let at_hand = self.at_hand.remove(id);
+        self.at_hand_bytes -= at_hand.as_ref().map_or(0, Exchange::bytes);
+        let (exchange, was_open, was_due) = match at_hand.or_else(|| self.load(shelf, id)) {
             Some(mut exchange) => {
-                let was_open = exchange.standing().state.is_open();
+                let before = exchange.standing();
+                let due = self.due_of(&exchange, &before);
+                let due = due.filter(|due| !exchange.has_passed(*due));
                 exchange.add(staged);
-                (exchange, was_open)
+                (exchange, before.state.is_open(), due)
             }
             None => match Exchange::open(&self.us, staged) {
-                Some(exchange) => (exchange, false),
+                Some(exchange) => (exchange, false, None),
                 None => return,
             },
         };
         places.extend(staged.leaf.0.to_be_bytes());
         shelf.put(Table::Exchange, id.0.as_bytes(), places);
-        let mut summary = exchange.summary();
+        let due = self.due_of(&exchange, &exchange.standing());
+        let mut summary = exchange.summary(due);
         // A peer's words may be long, and a row is short.
-        let cut = |text: String| text[..text.floor_char_boundary(160)].to_owned();
-        summary.case_ref = summary.case_ref.map(cut);
-        summary.outcome = summary.outcome.map(cut);
+        let texts = [Some(&mut summary.subject), summary.case_ref.as_mut(), summary.outcome.as_mut()];
+        for text in texts.into_iter().flatten() {
+            cut(text, MAX_SHOWN);
+        }
         shelf.put(Table::Listing, &summary.leaf.to_be_bytes(), write(&summary));
+        // Without room for the entry that it has passed, nothing would ever end the waiting for it.
+        let is_due = due.filter(|due| !exchange.has_passed(*due) && has_place(shelf, id));
+        if is_due != was_due {
+            if let Some(was) = was_due {
+                shelf.remove(Table::Due, &due_key(was.at, id));
+            }
+            if let Some(now) = is_due {
+                shelf.put(Table::Due, &due_key(now.at, id), Vec::new());
+            }
+        }
         let is_open = summary.state.is_open();
         if was_open != is_open {
             let peer = exchange.peer().clone();
@@ -1027,11 +1362,24 @@ impl Desk {
                 peer.row.open = if is_open { peer.row.open + 1 } else { peer.row.open.saturating_sub(1) };
             });
         }
-        if self.at_hand.len() >= AT_HAND {
+        let bytes = exchange.bytes();
+        if self.at_hand.len() >= AT_HAND || self.at_hand_bytes + bytes > AT_HAND_BYTES {
             self.at_hand.clear();
+            self.at_hand_bytes = 0;
         }
+        self.at_hand_bytes += bytes;
         self.at_hand.insert(*id, exchange);
     }
+}
+
+/// Whether the row of an exchange has room for one more record of ours.
+fn has_place(shelf: &impl Shelf, id: &MessageId) -> bool {
+    shelf.get(Table::Exchange, id.0.as_bytes()).is_none_or(|places| places.len() < MAX_PLACES * 8)
+}
+
+/// Whether what was seen of a message is that it was refused for good.
+fn is_refusal(shelf: &impl Shelf, leaf: LeafIndex) -> bool {
+    shelf.record(leaf).is_some_and(|staged| matches!(staged.record, Record::Denied { .. }))
 }
 
 /// Whether nothing more may be said in an exchange: the places left are for receipts of what was said.
@@ -1051,17 +1399,17 @@ pub fn load_exchange(us: &NodeId, shelf: &impl Shelf, id: &MessageId) -> Option<
     Some(exchange)
 }
 
-/// What our register would answer to the request that opened `exchange`.
+/// What our licence list would answer to the request that opened `exchange`; `None` if that asks about no licence.
 pub fn propose(
     exchange: &Exchange,
     found: Option<&licence::LicenceRecord>,
     today: jiff::civil::Date,
-) -> Outcome {
-    let presented = exchange.presented();
-    match exchange.kind() {
+) -> Option<Outcome> {
+    let presented = exchange.presented()?;
+    Some(match exchange.kind() {
         Kind::AuthenticityCheck => Outcome::Authenticity(licence::authenticate(found, presented, today)),
         _ => Outcome::Answer(licence::verify(found, presented, today)),
-    }
+    })
 }
 
 /// What became of a licence since we last spoke of it, if that is to be told: to those who were answered and whose
@@ -1071,42 +1419,113 @@ pub fn news(
     record: &licence::LicenceRecord,
     today: jiff::civil::Date,
 ) -> Option<LicenceEvent> {
-    let before = exchange.basis().map(|basis| (basis.status, basis.version));
-    let after = Basis::of(record, today);
-    let event = LicenceEvent::between(before, (after.status, after.version))?;
     let standing = exchange.standing();
+    let after = Basis::of(record, today);
+    // Where our list did not have the licence when we spoke of it, what we said of it is what they believe.
+    let told = || standing.outcome.as_ref().and_then(Outcome::told).map(|status| (status, after.version));
+    let before = exchange.basis().map(|basis| (basis.status, basis.version)).or_else(told);
+    let event = LicenceEvent::between(before, (after.status, after.version))?;
     // Nor to those who were told nothing: an officer who could not confirm has not let a rule speak for him (R-SOV).
     let spoke = !matches!(standing.outcome, Some(Outcome::Answer(licence::Answer::CannotConfirm { .. })));
     let wanted = standing.state == State::Answered
         && spoke
         && exchange.len() < exchange::MAX_MESSAGES
-        && licence::agrees(record, exchange.presented());
+        && exchange.presented().is_some_and(|presented| licence::agrees(record, presented));
     wanted.then_some(event)
 }
 
-fn default_handling(question: Question) -> Handling {
-    Handling::for_licences(match question {
-        Question::Authenticity => LegalBasis::Article10Para5,
-        Question::Verification => LegalBasis::Article10Para2a,
-    })
-}
-
-fn opening_body(opening: &Opening) -> Body {
-    let presented = opening.presented.clone();
-    match opening.question {
-        Question::Authenticity => Body::AuthenticityCheck(AuthenticityCheck { presented }),
-        Question::Verification => Body::LicenceVerificationRequest(LicenceVerificationRequest { presented }),
+/// The conditions usual for what is said in an exchange opened by `kind`.
+fn default_handling(kind: Kind) -> Handling {
+    match kind {
+        Kind::AuthenticityCheck => Handling::for_licences(LegalBasis::Article10Para5),
+        Kind::TraceRequest => Handling::for_traces(),
+        Kind::TransitNotification => Handling::for_transit(),
+        _ => Handling::for_licences(LegalBasis::Article10Para2a),
     }
 }
 
-fn act_name(act: &Act) -> &'static str {
-    match act {
-        Act::Acknowledge { .. } => "acknowledge",
-        Act::Answer { .. } => "answer",
-        Act::Correct { .. } => "correct",
-        Act::Notify { .. } => "notify",
-        Act::Withdraw { .. } => "withdraw",
+/// What must be there before a question may be sent: the rule's id, its article, and what to do.
+fn check_question(question: &Question, enclosed: &Enclosed) -> Result<(), Mistake> {
+    let malformed = |text: String| Err(Mistake::Malformed(text));
+    let unbounded = match question {
+        Question::Authenticity { presented } | Question::Verification { presented }
+            if !presented.is_bounded() =>
+        {
+            Some("presented.lines: at most 100, each with its own line number")
+        }
+        Question::Trace { request, .. } if !request.is_bounded() => Some(
+            "request: hop from 1; at most 16 of each list, 32 marks, 16 component serials and 4 calibres; no text over its length",
+        ),
+        Question::Transit { notification } if !notification.is_bounded() => Some(
+            "notification: at most 16 import licences and 16 States of transit, at most 100 lines each with its own number",
+        ),
+        _ => None,
+    };
+    if let Some(why) = unbounded {
+        return malformed(why.into());
     }
+    match question {
+        Question::Authenticity { presented } if !presented.enough_for_authenticity() => malformed(
+            "presented: give the date of issue, the final recipient or the goods beside the number. The answer (Art. 10(5)) speaks only of what is presented [R-10.5]".into(),
+        ),
+        Question::Verification { presented } if !presented.missing_for_verification().is_empty() => {
+            let missing = presented.missing_for_verification();
+            let names =
+                missing.iter().map(|field| format!("presented.{field}")).collect::<Vec<_>>().join(", ");
+            malformed(format!(
+                "{names}: missing. A verification (Art. 10(2)(a)) presents the licence itself, not only its number [R-10.5]"
+            ))
+        }
+        Question::Trace { request, looked_again } => {
+            let photos = attachment::photos(&enclosed.attachments);
+            let missing = request.missing(photos);
+            if !missing.is_empty() {
+                return malformed(format!(
+                    "request.{} [R-12.4, Art. 12(4), ITI 18]",
+                    missing.join("; request.")
+                ));
+            }
+            match doubts(&request.item) {
+                doubts if doubts.is_empty() || *looked_again => Ok(()),
+                doubts => malformed(format!(
+                    "{}. If an officer looked again and it stands, say so with looked_again [R-12.4, serial handling 7]",
+                    doubts.join("; ")
+                )),
+            }
+        }
+        Question::Transit { notification } => match notification.missing().as_slice() {
+            [] => Ok(()),
+            missing => malformed(format!("notification.{}", missing.join("; notification."))),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// What to look at again in the description of an item before another State is asked: a wrong string or a
+/// contradiction costs weeks, and only an officer can tell (law/requirements 6.3, serial handling 7; scenario T8).
+fn doubts(item: &Item) -> Vec<String> {
+    let mut doubts: Vec<String> =
+        item.contradictions().iter().map(|contradiction| format!("request.item: {contradiction}")).collect();
+    for (place, mark) in item.marks().iter().enumerate() {
+        let Some(raw) = mark.raw_of(MarkKind::Serial) else { continue };
+        let found = serial::warnings(raw.as_str(), item);
+        doubts.extend(
+            found.iter().map(|warning| format!("request.item.marks.{place}.raw, \"{raw}\": {warning}")),
+        );
+    }
+    doubts
+}
+
+fn check_enclosed(enclosed: &Enclosed) -> Result<(), Mistake> {
+    if !attachment::are_bounded(&enclosed.attachments) {
+        return Err(Mistake::Malformed(
+            "enclosed.attachments: at most 16, each as the node returned it when it was put in".into(),
+        ));
+    }
+    if enclosed.persons.len() > attachment::MAX_PARTS {
+        return Err(Mistake::Malformed("enclosed.persons: at most 16".into()));
+    }
+    Ok(())
 }
 
 fn answer_body(outcome: Outcome, note: Option<crate::authority::Prose>) -> Body {
@@ -1115,24 +1534,56 @@ fn answer_body(outcome: Outcome, note: Option<crate::authority::Prose>) -> Body 
             Body::LicenceVerificationResponse(LicenceVerificationResponse { answer, note })
         }
         Outcome::Authenticity(result) => Body::AuthenticityResult(AuthenticityResult { result, note }),
+        Outcome::Trace(response) => {
+            Body::TraceResponse(TraceResponse { note: response.note.clone().or(note), ..response })
+        }
+        Outcome::Transit(decision) => Body::TransitDecision(decision),
     }
 }
 
-fn act_body(exchange: &Exchange, act: &Act) -> Result<Body, Mistake> {
+fn act_body(exchange: &Exchange, standing: &Standing, act: &Act) -> Result<Body, Mistake> {
     Ok(match act.clone() {
         Act::Acknowledge { unit, expected, note } => {
             Body::Acknowledgement(Acknowledgement { unit, expected, note })
         }
         Act::Answer { outcome, note } => answer_body(outcome, note),
-        Act::Correct { outcome, reason } => Body::Correction(Correction { outcome, reason }),
+        Act::AskClarification { question } => Body::ClarificationRequest(ClarificationRequest { question }),
+        Act::AskInformation { questions } => Body::InformationRequest(InformationRequest { questions }),
+        Act::Clarify { answer } => Body::Clarification(Clarification { answer }),
+        Act::Conclude { outcome } => Body::TraceOutcome(outcome),
+        Act::Correct { outcome, reason } => Body::Correction(Correction::of(outcome, reason)),
         Act::Notify { event, effective, note } => Body::LicenceNotice(LicenceNotice {
-            licence_no: exchange.presented().licence_no.clone(),
-            event: crate::handling::Coded::Known(event),
+            licence_no: exchange
+                .presented()
+                .map(|presented| presented.licence_no.clone())
+                .ok_or_else(|| Mistake::Malformed("no licence is asked about here".into()))?,
+            event: Coded::Known(event),
             effective,
             note,
         }),
+        Act::ReplyToConditions { accepted, note } => Body::ConditionReply(ConditionReply {
+            of: standing.decided.ok_or_else(|| Mistake::Forbidden("there are no conditions".into()))?,
+            accepted,
+            note,
+        }),
+        Act::Rescind { reason } => Body::TransitDecisionWithdrawal(TransitDecisionWithdrawal { reason }),
+        Act::SupplyInformation { answers, item } => {
+            Body::InformationSupply(InformationSupply { answers, item })
+        }
         Act::Withdraw { reason } => Body::Withdrawal(Withdrawal { reason }),
     })
+}
+
+/// Shorten `text` to at most `limit` bytes of JSON: quotation marks count twice there.
+fn cut(text: &mut String, limit: usize) {
+    let mut written = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        written += if matches!(char, '"' | '\\') { 2 } else { char.len_utf8() };
+        written > limit
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
+    }
 }
 
 fn note_key(shelf: &mut impl Shelf, key: &IdempotencyKey, exchange: &MessageId) {
@@ -1161,10 +1612,55 @@ fn asked_key(licence: &LicenceNo, peer: &NodeId, exchange: &MessageId) -> Vec<u8
     [asked_key_of_peer(licence, peer).as_slice(), exchange.0.as_bytes()].concat()
 }
 
+fn due_key(at: Timestamp, exchange: &MessageId) -> Vec<u8> {
+    [at.0.to_be_bytes().as_slice(), exchange.0.as_bytes()].concat()
+}
+
+fn due_row(key: &[u8]) -> Option<(Timestamp, MessageId)> {
+    let (at, id) = key.split_at_checked(8)?;
+    Some((Timestamp(u64::from_be_bytes(at.try_into().ok()?)), message_id(id)?))
+}
+
+/// A line has no NUL, so this separates.
+fn case_key(trace_case: &Line, exchange: Option<&MessageId>) -> Vec<u8> {
+    let id = exchange.map_or(&[][..], |id| id.0.as_bytes());
+    [trace_case.as_str().as_bytes(), &[0], id].concat()
+}
+
 fn write<T: Serialize>(row: &T) -> Vec<u8> {
     serde_json::to_vec(row).expect("rows have string keys")
 }
 
 fn read<T: for<'de> Deserialize<'de>>(row: Option<Vec<u8>>) -> Option<T> {
     serde_json::from_slice(&row?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t8_a_wrong_string_is_stopped_at_the_sender_until_an_officer_looked_again() {
+        let ask = |serial: &str, looked_again: bool| {
+            let request = serde_json::json!({
+                "trace_case": "RS-1", "hop": 1, "urgency": "ROUTINE", "illicit_basis": ["SUSPECTED"],
+                "legal_justification": "Found.", "suspected_offences": ["UNKNOWN"],
+                "recovery": {"mode": "FOUND", "date": "2026-11-20", "place": "Novi Sad", "circumstances": "Found."},
+                "item": {"item": "firearm", "type": "F-PIS", "action": "SEMI_AUTO", "provenance": "UNKNOWN",
+                    "marks": [{"kind": "SERIAL", "raw": serial, "state": "INTACT"}]},
+                "identification": "TRAINED_OFFICER", "no_photo_reason": "none taken",
+                "national_search": {"registers": ["national"], "date": "2026-11-20", "result": "Nothing."},
+                "questions": ["DISPOSITION"], "intended_use": "INVESTIGATION"
+            });
+            let request = serde_json::from_value(request).expect("a request");
+            check_question(&Question::Trace { request, looked_again }, &Enclosed::default())
+        };
+        let Err(Mistake::Malformed(why)) = ask("1005-19-016-2243", false) else { panic!("it was sent") };
+        assert!(
+            why.contains("marks.0") && why.contains("NATO stock number") && why.contains("R-12.4"),
+            "{why}"
+        );
+        assert_eq!(ask("1005-19-016-2243", true), Ok(()));
+        assert_eq!(ask("TAC 48317", false), Ok(()));
+    }
 }

@@ -8,13 +8,16 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{By, Line, NodeId, OfficerId, StateCode, Timestamp};
+use crate::deadline::Due;
 use crate::envelope::{self, Verified};
 use crate::fault::Fault;
+use crate::handling::{Purpose, Recipient, Withheld};
 use crate::json;
 use crate::licence::{LicenceRecord, LicenceStatus};
 use crate::merkle::{Hash, LeafIndex, TreeHead};
 use crate::message::MessageId;
 use crate::operator::Order;
+use crate::trace::TraceResponse;
 
 /// Largest entry, in bytes.
 pub const MAX_ENTRY: usize = 1024;
@@ -28,9 +31,18 @@ pub enum EntryKind {
     /// Something needs a person's eye.
     #[serde(rename = "alert")]
     Alert,
+    /// Officers vouched for the data folder, after a restore.
+    #[serde(rename = "backup")]
+    Backup,
+    /// A time passed without what was owed.
+    #[serde(rename = "deadline")]
+    Deadline,
     /// A peer's mail was refused for good.
     #[serde(rename = "denied")]
     Denied,
+    /// Evidence of an exchange was given out, or refused.
+    #[serde(rename = "export")]
+    Export,
     /// The log begins.
     #[serde(rename = "genesis")]
     Genesis,
@@ -49,6 +61,9 @@ pub enum EntryKind {
     /// An operator decided something.
     #[serde(rename = "order")]
     Order,
+    /// A part of a message that names a person is held here.
+    #[serde(rename = "part")]
+    Part,
     /// A peer was admitted.
     #[serde(rename = "peer.added")]
     PeerAdded,
@@ -71,13 +86,17 @@ impl EntryKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alert => "alert",
+            Self::Backup => "backup",
+            Self::Deadline => "deadline",
             Self::Denied => "denied",
+            Self::Export => "export",
             Self::Genesis => "genesis",
             Self::HeadSeen => "head.seen",
             Self::KeySet => "key.set",
             Self::MessageReceived => "msg.rcvd",
             Self::MessageSent => "msg.sent",
             Self::Order => "order",
+            Self::Part => "part",
             Self::PeerAdded => "peer.added",
             Self::PeerRemoved => "peer.removed",
             Self::PolicySet => "policy.set",
@@ -144,6 +163,22 @@ pub enum Record {
         /// What.
         alert: Alert,
     },
+    /// After a restore, officers vouched that this is the newest copy of the data folder.
+    Backup {
+        /// Which two.
+        by: By,
+        /// Why they are sure.
+        reason: Line,
+    },
+    /// A time passed without what was owed. Nothing follows from it but a reminder: silence is never consent.
+    Deadline {
+        /// In which exchange.
+        exchange: MessageId,
+        /// With whom it is.
+        peer: NodeId,
+        /// What was owed, and by when.
+        due: Due,
+    },
     /// A peer's mail was refused for good.
     Denied {
         /// Whose.
@@ -159,6 +194,27 @@ pub enum Record {
         /// How many more were refused that day without an entry of their own.
         #[serde(default, skip_serializing_if = "is_zero")]
         uncounted: u64,
+    },
+    /// Evidence of an exchange was asked for, and given out or refused.
+    Export {
+        /// Of which.
+        exchange: MessageId,
+        /// With whom that was.
+        peer: NodeId,
+        /// For what.
+        purpose: Purpose,
+        /// To whom.
+        to: Recipient,
+        /// Who asked.
+        by: By,
+        /// Whose token it came with.
+        via: OfficerId,
+        /// SHA-256 of what was given out; absent if it was refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        archive: Option<Hash>,
+        /// What forbade it, if it was refused.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        withheld: Vec<Withheld>,
     },
     /// The log begins.
     Genesis {
@@ -200,6 +256,15 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register: Option<Basis>,
     },
+    /// A part of a message, which names a person: a record of its own, so that it can be erased by itself.
+    Part {
+        /// Of which message.
+        of: MessageId,
+        /// In which exchange.
+        exchange: MessageId,
+        /// Its bytes, whose digest stands in the message.
+        text: String,
+    },
     /// Our register was consulted, because a rule or an import of the register said so.
     Query {
         /// For which exchange.
@@ -233,6 +298,18 @@ pub enum Record {
         proof: Logged,
         /// The sender's head.
         head: TreeHead,
+    },
+    /// Our register of firearms was searched, because a rule said so.
+    Search {
+        /// For which exchange.
+        exchange: MessageId,
+        /// Under which rule.
+        rule: Line,
+        /// What is answered, if it found the item beyond doubt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<TraceResponse>,
+        /// On which day, by the clock.
+        on: Date,
     },
     /// A message of ours was sealed.
     Sent {
@@ -344,7 +421,13 @@ impl Record {
                 entry.m = *id;
                 entry.p.push(from.clone());
             }
-            Self::Genesis { .. } | Self::Query { .. } => {}
+            Self::Deadline { peer, .. } => entry.p.push(peer.clone()),
+            Self::Backup { .. } | Self::Genesis { .. } | Self::Query { .. } | Self::Search { .. } => {}
+            Self::Part { of, .. } => entry.m = Some(*of),
+            Self::Export { exchange, peer, .. } => {
+                entry.m = Some(*exchange);
+                entry.p.push(peer.clone());
+            }
             Self::HeadSeen { node, head, .. } => {
                 entry.h = Some(*head);
                 entry.p.push(node.clone());
@@ -387,7 +470,10 @@ impl Record {
     pub fn kind(&self) -> EntryKind {
         match self {
             Self::Alert { .. } => EntryKind::Alert,
+            Self::Backup { .. } => EntryKind::Backup,
+            Self::Deadline { .. } => EntryKind::Deadline,
             Self::Denied { .. } => EntryKind::Denied,
+            Self::Export { .. } => EntryKind::Export,
             Self::Genesis { .. } => EntryKind::Genesis,
             Self::HeadSeen { .. } => EntryKind::HeadSeen,
             Self::KeySet { .. } => EntryKind::KeySet,
@@ -396,9 +482,13 @@ impl Record {
                 Order::RemovePeer { .. } => EntryKind::PeerRemoved,
                 Order::SetRules { .. } => EntryKind::PolicySet,
                 Order::InstallKeySet { .. } => EntryKind::KeySet,
-                Order::Act { .. } | Order::ImportLicences { .. } | Order::Open { .. } => EntryKind::Order,
+                Order::Act { .. }
+                | Order::ImportFirearms { .. }
+                | Order::ImportLicences { .. }
+                | Order::Open { .. } => EntryKind::Order,
             },
-            Self::Query { .. } => EntryKind::Query,
+            Self::Part { .. } => EntryKind::Part,
+            Self::Query { .. } | Self::Search { .. } => EntryKind::Query,
             Self::Receipt { .. } => EntryKind::Receipt,
             Self::Received { .. } => EntryKind::MessageReceived,
             Self::Sent { .. } => EntryKind::MessageSent,

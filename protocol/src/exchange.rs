@@ -7,13 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::attachment::{self, Attachment, Person};
 use crate::authority::{Line, NodeId, Timestamp};
+use crate::deadline::Due;
 use crate::entry::{Basis, Entry, EntryKind, Logged, Record, Staged};
 use crate::fault::Fault;
-use crate::licence::{LicenceNotice, Presented};
-use crate::merkle::LeafIndex;
-use crate::message::{Acknowledgement, Body, CaseRefs, Kind, Message, MessageId, Outcome};
-use crate::operator::{ExchangeSummary, Order, ReceiptView, Side, State, TimelineItem};
+use crate::item::Item;
+use crate::licence::Presented;
+use crate::merkle::{Hash, LeafIndex};
+use crate::message::{Body, CaseRefs, Kind, Message, MessageId, Outcome, Subject};
+use crate::operator::{AttachmentView, ExchangeSummary, Order, ReceiptView, Side, State, TimelineItem};
+use crate::standing::Standing;
 
 /// Most messages of one exchange.
 pub const MAX_MESSAGES: usize = 40;
@@ -61,24 +65,13 @@ pub struct Exchange {
     basis: Option<Basis>,
     /// Our file number.
     case_ref: Option<Line>,
+    /// The times that passed without what was owed.
+    passed: BTreeSet<Timestamp>,
+    /// Persons named by its messages, by the digests of their parts, as far as they are here.
+    persons: BTreeMap<Hash, Person>,
     updated: Timestamp,
-}
-
-/// Where an exchange stands: what the fold of its messages comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
-    /// How far it has come.
-    pub state: State,
-    /// Who took charge of it.
-    pub acknowledgement: Option<Acknowledgement>,
-    /// What it came to.
-    pub outcome: Option<Outcome>,
-    /// Whether that is a correction of an earlier answer.
-    pub corrected: bool,
-    /// The newest change of the licence.
-    pub notice: Option<LicenceNotice>,
-    /// The messages in their common order, and whether each took effect.
-    pub order: Vec<(MessageId, bool)>,
+    /// Bytes of its messages and parts.
+    bytes: usize,
 }
 
 impl Exchange {
@@ -99,7 +92,10 @@ impl Exchange {
             void: BTreeSet::new(),
             basis: None,
             case_ref: None,
+            passed: BTreeSet::new(),
+            persons: BTreeMap::new(),
             updated: opener.at,
+            bytes: 0,
         };
         message.kind().opens().then(|| exchange.add(opener))?;
         Some(exchange)
@@ -116,6 +112,13 @@ impl Exchange {
             Record::Receipt { message, proof, .. } => self.add_receipt(*message, proof, staged.at),
             Record::Order { order: Order::Act { .. }, register, .. } => self.basis = register.or(self.basis),
             Record::Query { found: Some(record), on, .. } => self.basis = Some(Basis::of(record, *on)),
+            Record::Deadline { due, .. } => {
+                self.passed.insert(due.at);
+            }
+            Record::Part { text, .. } => {
+                self.persons
+                    .extend(attachment::read_part(text).map(|person| (Hash::of(text.as_bytes()), person)));
+            }
             _ => {}
         }
     }
@@ -136,6 +139,10 @@ impl Exchange {
         // It was taken, so what it follows was taken before it, or refused for good: perhaps before we could tell to
         // which exchange that belonged.
         self.void.extend(verified.message().prev.filter(|prev| !ours && !self.said.contains_key(prev)));
+        if self.said.contains_key(&verified.id()) {
+            return;
+        }
+        self.bytes += verified.token().len();
         self.said.entry(verified.id()).or_insert_with(|| Said {
             from: if ours { self.side } else { self.side.other() },
             message: verified.message().clone(),
@@ -179,9 +186,42 @@ impl Exchange {
         self.said.get(&self.id).expect("an exchange starts with its opener")
     }
 
-    /// What stands on the licence that is asked about.
-    pub fn presented(&self) -> &Presented {
-        self.opener().message.body.presented().expect("openers ask about a licence")
+    /// What it is about.
+    pub fn subject(&self) -> Subject<'_> {
+        self.opener().message.body.subject().expect("an opener says what it is about")
+    }
+
+    /// What was presented, if a licence is asked about.
+    pub fn presented(&self) -> Option<&Presented> {
+        match self.subject() {
+            Subject::Licence(presented) => Some(presented),
+            _ => None,
+        }
+    }
+
+    /// The item asked about, as it was described last: whoever asked may have told more since.
+    pub fn item(&self) -> Option<&Item> {
+        let Subject::Trace(request) = self.subject() else { return None };
+        let told = self.order().into_iter().rev().find_map(|(_, said)| match &said.message.body {
+            Body::InformationSupply(told) => told.item.as_ref(),
+            _ => None,
+        });
+        Some(told.unwrap_or(&request.item))
+    }
+
+    /// Whether this time has passed without what was owed: a word for people, from which nothing follows (R-10.2c).
+    pub fn has_passed(&self, due: Due) -> bool {
+        self.passed.contains(&due.at)
+    }
+
+    /// The attachments of all its messages that `side` sent.
+    pub fn attachments(&self, side: Side) -> impl Iterator<Item = &Attachment> {
+        self.said.values().filter(move |said| said.from == side).flat_map(|said| &said.message.attachments)
+    }
+
+    /// The messages, in the order of their ids.
+    pub fn messages(&self) -> impl Iterator<Item = (&MessageId, &Said)> {
+        self.said.iter()
     }
 
     /// How the licence stood in our register when we last spoke of it.
@@ -197,6 +237,11 @@ impl Exchange {
     /// A message of it.
     pub fn get(&self, id: &MessageId) -> Option<&Said> {
         self.said.get(id)
+    }
+
+    /// How long its messages and parts are together, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many messages it holds.
@@ -256,21 +301,13 @@ impl Exchange {
 
     /// Where it stands.
     pub fn standing(&self) -> Standing {
-        let mut standing = Standing {
-            state: State::Requested,
-            acknowledgement: None,
-            outcome: None,
-            corrected: false,
-            notice: None,
-            order: Vec::new(),
-        };
+        let mut standing = Standing::new();
         for (id, said) in self.order() {
-            let effective = standing.step(&said.message.body);
-            standing.order.push((id, effective));
+            standing.take(self.kind(), id, &said.message);
         }
         let receipt = self.opener().receipt.as_ref();
         match (standing.state, receipt) {
-            (_, Some(Receipt { refused: Some(_), .. })) => standing.state = State::Refused,
+            (_, Some(Receipt { refused: Some(_), .. })) => standing.state = State::TurnedAway,
             (State::Requested, Some(_)) => standing.state = State::Delivered,
             // The requested State holds the request from the moment its log does.
             (State::Requested, None) if self.side == Side::Requested => standing.state = State::Delivered,
@@ -282,43 +319,52 @@ impl Exchange {
     /// and the sides: whether `side` may say `body` here at all, whatever the state. What crosses is never
     /// refused, only what cannot belong here.
     pub fn admits(&self, side: Side, body: &Body) -> Result<(), Fault> {
-        let kind = self.kind();
-        let fits = match body {
-            Body::Acknowledgement(_) => side == Side::Requested,
-            Body::AuthenticityResult(_) => side == Side::Requested && kind == Kind::AuthenticityCheck,
-            Body::AuthenticityCheck(_) | Body::LicenceVerificationRequest(_) => false,
-            Body::Correction(body) => {
-                side == Side::Requested
-                    && matches!(body.outcome, Outcome::Answer(_))
-                        == (kind == Kind::LicenceVerificationRequest)
-            }
-            Body::LicenceNotice(_) => side == Side::Requested,
-            Body::LicenceVerificationResponse(_) => {
-                side == Side::Requested && kind == Kind::LicenceVerificationRequest
-            }
-            Body::Withdrawal(_) => side == Side::Requesting,
+        use Kind::*;
+        let opened_by = self.kind();
+        let (speaker, kinds): (Side, &[Kind]) = match body.kind() {
+            kind if kind.opens() => return Err(Fault::OutOfPlace),
+            Acknowledgement => (Side::Requested, &[]),
+            AuthenticityResult => (Side::Requested, &[AuthenticityCheck]),
+            Clarification | InformationRequest | TraceResponse => (Side::Requested, &[TraceRequest]),
+            ClarificationRequest | TraceOutcome => (Side::Requesting, &[TraceRequest]),
+            ConditionReply => (Side::Requesting, &[TransitNotification]),
+            Correction => (Side::Requested, &[AuthenticityCheck, LicenceVerificationRequest, TraceRequest]),
+            InformationSupply => (Side::Requesting, &[TraceRequest, TransitNotification]),
+            LicenceNotice => (Side::Requested, &[AuthenticityCheck, LicenceVerificationRequest]),
+            LicenceVerificationResponse => (Side::Requested, &[LicenceVerificationRequest]),
+            TransitDecision | TransitDecisionWithdrawal => (Side::Requested, &[TransitNotification]),
+            _ => (Side::Requesting, &[]),
         };
-        if !fits {
+        let of_its_sort = match body {
+            Body::Correction(body) => body.outcome.answers(opened_by),
+            _ => true,
+        };
+        if side != speaker || !of_its_sort || !(kinds.is_empty() || kinds.contains(&opened_by)) {
             return Err(Fault::OutOfPlace);
         }
-        let presented = self.presented();
-        let within = match body {
-            Body::AuthenticityResult(body) => body.result.speaks_only_of(presented),
-            Body::Correction(body) => body.outcome.speaks_only_of(presented),
-            Body::LicenceNotice(body) => body.licence_no.canonical() == presented.licence_no.canonical(),
-            Body::LicenceVerificationResponse(body) => body.answer.speaks_only_of(presented),
+        let within = match (body, self.subject()) {
+            (Body::AuthenticityResult(body), Subject::Licence(presented)) => {
+                body.result.speaks_only_of(presented)
+            }
+            (Body::Correction(body), subject) => body.outcome.speaks_only_of(subject),
+            (Body::LicenceNotice(body), Subject::Licence(presented)) => {
+                body.licence_no.canonical() == presented.licence_no.canonical()
+            }
+            (Body::LicenceVerificationResponse(body), Subject::Licence(presented)) => {
+                body.answer.speaks_only_of(presented)
+            }
             _ => true,
         };
         if within { Ok(()) } else { Err(Fault::BodyForbidden) }
     }
 
-    /// The line of it in a list.
-    pub fn summary(&self) -> ExchangeSummary {
+    /// The line of it in a list. `due` is what the requested State owes next.
+    pub fn summary(&self, due: Option<Due>) -> ExchangeSummary {
         let standing = self.standing();
         let opener = self.opener();
         let outcome = match (&standing.outcome, &standing.notice) {
             (Some(outcome), Some(notice)) => {
-                Some(format!("{outcome}, since {} {}", notice.effective, code(&notice.event)))
+                Some(format!("{outcome}, since {} {}", notice.effective, notice.event))
             }
             (Some(outcome), None) if standing.corrected => Some(format!("{outcome}, corrected")),
             (outcome, _) => outcome.as_ref().map(Outcome::to_string),
@@ -329,10 +375,13 @@ impl Exchange {
             peer: self.peer.clone(),
             side: self.side,
             state: standing.state,
-            licence_no: self.presented().licence_no.to_string(),
+            subject: self.subject().to_string(),
             case_ref: self.case_ref.as_ref().map(Line::to_string),
             outcome,
-            for_officer: self.side == Side::Requested && standing.state.is_open(),
+            for_officer: standing.state.waits_for(self.side),
+            due,
+            no_reply: due.is_some_and(|due| self.has_passed(due)),
+            valid_to: standing.valid_to(),
             opened: opener.recorded,
             updated: self.updated,
             leaf: opener.leaf.0,
@@ -349,22 +398,21 @@ impl Exchange {
             .copied()
             .chain(waiting)
             .map(|(id, effective)| {
-                self.said.get(&id).expect("the order is of these messages").item(id, effective)
+                self.said.get(&id).expect("the order is of these messages").item(id, effective, &self.persons)
             })
             .collect()
     }
 }
 
-fn code<T: std::fmt::Display>(value: &crate::handling::Coded<T>) -> String {
-    match value {
-        crate::handling::Coded::Known(known) => known.to_string(),
-        crate::handling::Coded::Unknown(word) => word.to_string(),
-    }
-}
-
 impl Said {
-    fn item(&self, id: MessageId, effective: bool) -> TimelineItem {
+    /// When it was delivered, by the addressee's log: what both sides count from. `side` is ours.
+    pub fn delivered(&self, side: Side) -> Option<Timestamp> {
+        if self.from == side { self.receipt.as_ref().map(|receipt| receipt.at) } else { Some(self.recorded) }
+    }
+
+    fn item(&self, id: MessageId, effective: bool, persons: &BTreeMap<Hash, Person>) -> TimelineItem {
         let message = &self.message;
+        let here: Vec<Person> = message.parts.iter().filter_map(|part| persons.get(part).cloned()).collect();
         TimelineItem {
             id,
             from: self.from,
@@ -385,68 +433,18 @@ impl Said {
             }),
             sender_leaf: self.sender_leaf.map(|leaf| leaf.0),
             effective,
-        }
-    }
-}
-
-impl Standing {
-    /// One step of law/requirements §7.2. Returns whether `body` took effect.
-    fn step(&mut self, body: &Body) -> bool {
-        use State::*;
-        let open = matches!(self.state, Requested | Acknowledged);
-        match body {
-            Body::AuthenticityCheck(_) | Body::LicenceVerificationRequest(_) => true,
-            Body::Acknowledgement(body) if open => {
-                self.state = Acknowledged;
-                self.acknowledgement = Some(body.clone());
-                true
-            }
-            Body::AuthenticityResult(body) if open => self.answer(Outcome::Authenticity(body.result.clone())),
-            Body::LicenceVerificationResponse(body) if open => {
-                self.answer(Outcome::Answer(body.answer.clone()))
-            }
-            Body::Correction(body) if matches!(self.state, Answered | Closed) => {
-                self.outcome = Some(body.outcome.clone());
-                self.corrected = true;
-                // A correction speaks of today: earlier news of the licence are in it.
-                self.notice = None;
-                true
-            }
-            Body::LicenceNotice(body) if self.state == Answered => {
-                self.notice = Some(body.clone());
-                true
-            }
-            Body::Withdrawal(_) if open => {
-                self.state = Withdrawn;
-                true
-            }
-            Body::Withdrawal(_) if self.state == Answered => {
-                self.state = Closed;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn answer(&mut self, outcome: Outcome) -> bool {
-        self.state = State::Answered;
-        self.outcome = Some(outcome);
-        true
-    }
-
-    /// The acts open to `side` now.
-    pub fn acts(&self, side: Side) -> &'static [&'static str] {
-        match (side, self.state) {
-            (Side::Requested, State::Delivered | State::Requested | State::Acknowledged) => {
-                &["acknowledge", "answer"]
-            }
-            (Side::Requested, State::Answered) => &["correct", "notify"],
-            (Side::Requested, State::Closed) => &["correct"],
-            (
-                Side::Requesting,
-                State::Delivered | State::Requested | State::Acknowledged | State::Answered,
-            ) => &["withdraw"],
-            _ => &[],
+            // Whether their content is here is for the house to say.
+            attachments: message
+                .attachments
+                .iter()
+                .map(|attachment| AttachmentView {
+                    attachment: attachment.clone(),
+                    here: false,
+                    trouble: None,
+                })
+                .collect(),
+            persons_absent: (message.parts.len() - here.len()) as u64,
+            persons: here,
         }
     }
 }

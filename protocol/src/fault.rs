@@ -51,6 +51,9 @@ pub enum Fault {
     /// The move is not open to that side, or not in this exchange.
     #[error("not open to that side of the exchange")]
     OutOfPlace,
+    /// A part beside the message is not one that it names, or names no person.
+    #[error("a part is not one that the message names")]
+    PartUnknown,
     /// The payload is not of the form it must be.
     #[error("the payload is malformed")]
     PayloadMalformed,
@@ -84,7 +87,7 @@ pub enum Fault {
 }
 
 /// Codes by tens: 1x form, 2x seal and sender, 3x time and order, 4x content and rights, 5x capacity.
-const CODES: [(Fault, u16); 24] = [
+const CODES: [(Fault, u16); 25] = [
     (Fault::TooLarge, 10),
     (Fault::TokenMalformed, 11),
     (Fault::HeaderMalformed, 12),
@@ -93,6 +96,7 @@ const CODES: [(Fault, u16); 24] = [
     (Fault::KindUnknown, 15),
     (Fault::BodyMalformed, 16),
     (Fault::HandlingMalformed, 17),
+    (Fault::PartUnknown, 18),
     (Fault::SealBroken, 20),
     (Fault::KeyUnknown, 21),
     (Fault::Misaddressed, 22),

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::authority::{Function, Line, NodeId, StateCode, Timestamp};
+use crate::deadline::{MAX_TARGETS, Target, WorkingCalendar};
 use crate::json;
 use crate::jws::{self, Header};
 use crate::merkle::Hash;
-use crate::note::{self, Checkpoint, NoteFlaw, NoteSignature};
+use crate::note::{self, Checkpoint, NoteFlaw, NoteSignature, SignedCheckpoint};
 use crate::sign::{PublicKey, SecretKey};
 
 /// `typ` of a key set.
@@ -161,6 +162,12 @@ pub struct KeySet {
     pub revoked: Vec<Revocation>,
     /// How people reach the authority.
     pub contact: Contact,
+    /// On which days it works; from Monday to Friday in UTC, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<WorkingCalendar>,
+    /// The targets it sets itself for answering, at most 64; the usual ones, where none fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
 }
 
 impl KeySet {
@@ -218,6 +225,14 @@ impl KeySet {
         }
         if self.contact.phones.len() > 4 || self.contact.emails.len() > 4 {
             return wrong("at most 4 phones and 4 emails");
+        }
+        if self.calendar.as_ref().is_some_and(|calendar| !calendar.is_bounded()) {
+            return wrong(
+                "calendar: an offset within 14 hours, a weekend of at most 6 days, at most 128 holidays",
+            );
+        }
+        if self.targets.len() > MAX_TARGETS || !self.targets.iter().all(Target::is_bounded) {
+            return wrong("targets: at most 64, each within 1 to 400 hours or days, for at most 32 States");
         }
         if self
             .addrs
@@ -471,6 +486,12 @@ impl KeyChain {
         &self.newest().set
     }
 
+    /// What the version says that was in force at `at`: the newest issued by then.
+    pub fn at(&self, at: Timestamp) -> &KeySet {
+        let issued = self.0.iter().rev().find(|signed| signed.set.issued <= at);
+        issued.map_or(&self.0[0].set, |signed| &signed.set)
+    }
+
     /// The versions after `version`, oldest first.
     pub fn after(&self, version: u64) -> impl Iterator<Item = &SignedKeySet> {
         self.0.iter().filter(move |signed| signed.set.version > version)
@@ -516,6 +537,25 @@ impl KeyChain {
             }
         }
         cosigned
+    }
+
+    /// Open a checkpoint of log `n` that may be older than the log's newest key, with the signatures of others beside
+    /// it, unverified.
+    pub fn open_checkpoint(
+        &self,
+        note: &str,
+        n: u32,
+    ) -> Result<(SignedCheckpoint, Vec<NoteSignature>), NoteFlaw> {
+        let origin = self.current().node.log_origin(n);
+        let mut opened = Err(NoteFlaw::NotSigned);
+        for key in self.0.iter().filter_map(|signed| signed.set.log_key(n)) {
+            opened = note::open_cosigned(note, &origin, key);
+            // Only a note that some other key signed can still be good under the next.
+            if opened != Err(NoteFlaw::NotSigned) {
+                break;
+            }
+        }
+        opened
     }
 
     /// The key of log `n`, whichever version lists it.

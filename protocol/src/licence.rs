@@ -379,6 +379,19 @@ impl Answer {
         !matches!(self, Self::CannotConfirm { ground: Coded::Unknown(_) })
     }
 
+    /// How the licence stands, as whoever reads this must believe.
+    pub fn told(&self) -> Option<LicenceStatus> {
+        match self {
+            Self::CannotConfirm { .. } | Self::NotFound => None,
+            Self::Exhausted => Some(LicenceStatus::Exhausted),
+            Self::Expired => Some(LicenceStatus::Expired),
+            Self::PendingNotYetIssued => Some(LicenceStatus::Pending),
+            Self::Revoked => Some(LicenceStatus::Revoked),
+            Self::Suspended => Some(LicenceStatus::Suspended),
+            Self::Valid { .. } | Self::ValidWithDifferences { .. } => Some(LicenceStatus::Active),
+        }
+    }
+
     /// whether every field it names was presented.
     pub fn speaks_only_of(&self, presented: &Presented) -> bool {
         match self {
@@ -466,6 +479,18 @@ impl Authenticity {
             Self::Revoked => "REVOKED",
             Self::Suspended => "SUSPENDED",
             Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// How the licence stands, as whoever reads this must believe.
+    pub fn told(&self) -> Option<LicenceStatus> {
+        match self {
+            Self::Amended | Self::Match | Self::Mismatch { .. } => Some(LicenceStatus::Active),
+            Self::Exhausted => Some(LicenceStatus::Exhausted),
+            Self::Expired => Some(LicenceStatus::Expired),
+            Self::Revoked => Some(LicenceStatus::Revoked),
+            Self::Suspended => Some(LicenceStatus::Suspended),
+            Self::Unknown => None,
         }
     }
 

@@ -3,15 +3,18 @@
 //! The frame itself is believed in nothing: the head in it must extend the last one held, and every message and
 //! receipt must be proven to stand under that head.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::attachment;
 use crate::authority::{NodeId, Timestamp};
 use crate::entry::{Entry, EntryKind, Logged};
 use crate::fault::Fault;
 use crate::json::{self, JsonFlaw};
 use crate::key_set::KeyChain;
-use crate::merkle::{LeafIndex, ProofFlaw, TreeHead, leaf_hash, verify_consistency, verify_inclusion};
-use crate::message::MessageId;
+use crate::merkle::{Hash, LeafIndex, ProofFlaw, TreeHead, leaf_hash, verify_consistency, verify_inclusion};
+use crate::message::{Message, MessageId};
 use crate::note::{AddCheckpoint, SignedCheckpoint, open_checkpoint};
 
 /// Largest `Mail`, in bytes.
@@ -51,6 +54,9 @@ pub struct Posted {
     pub token: String,
     /// The sender's `msg.sent` entry with its proof under the head of the same `Mail`.
     pub logged: Logged,
+    /// The parts that the message names, as far as they are not withheld: at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
 /// A message that could not be taken for a passing reason.
@@ -176,6 +182,15 @@ pub fn open_head(head: &str, keys: &KeyChain, held: &TreeHead) -> Result<SignedC
 pub fn check_posted(posted: &Logged, id: MessageId, us: &NodeId, head: &TreeHead) -> Result<Entry, Fault> {
     let entry = check_logged(posted, us, head).ok_or(Fault::NotLogged)?;
     if entry.k == EntryKind::MessageSent && entry.m == Some(id) { Ok(entry) } else { Err(Fault::NotLogged) }
+}
+
+/// Check that each part beside a message is one that it names, and names a person. Missing ones are withheld, or erased.
+pub fn check_parts(parts: &[String], message: &Message) -> Result<(), Fault> {
+    let is_named = |part: &String| {
+        attachment::read_part(part).is_some() && message.parts.contains(&Hash::of(part.as_bytes()))
+    };
+    let distinct: BTreeSet<&String> = parts.iter().collect();
+    if distinct.len() == parts.len() && parts.iter().all(is_named) { Ok(()) } else { Err(Fault::PartUnknown) }
 }
 
 /// Check that `receipt` stands in the peer's log under `head` and speaks of a message of `us`. Returns which, and

@@ -6,11 +6,15 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::authority::{By, Function, Line, NodeId, Prose, Timestamp};
+use crate::attachment::{self, Attachment};
+use crate::authority::{By, Function, Line, NodeId, Prose, StateCode, Timestamp};
 use crate::fault::Fault;
-use crate::handling::{Coded, Handling};
-use crate::licence::{Answer, Authenticity, LicenceNotice, Presented};
+use crate::handling::Handling;
+use crate::item::Item;
+use crate::licence::{Answer, Authenticity, LicenceNotice, LicenceStatus, Presented};
 use crate::merkle::Hash;
+use crate::trace::{TraceOutcome, TraceRequest, TraceResponse, Urgency};
+use crate::transit::{ConditionReply, TransitDecision, TransitDecisionWithdrawal, TransitNotification};
 
 /// The id of a message: SHA-256 of its signing input. Two signatures over one statement are one message.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -69,6 +73,10 @@ pub struct Message {
     pub lang: String,
     /// Case references of both sides.
     pub case: CaseRefs,
+    /// Photographs and documents that belong to it, by digest; they are fetched after it.
+    pub attachments: Vec<Attachment>,
+    /// Digests of the parts that travel beside it: persons, each erasable by itself.
+    pub parts: Vec<Hash>,
 }
 
 /// Longest time between sealing and `accept_until`: 30 days, in seconds.
@@ -92,50 +100,111 @@ impl CaseRefs {
     }
 }
 
-/// What one message says, by kind.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "each holds the body of that name")]
-pub enum Body {
-    Acknowledgement(Acknowledgement),
-    AuthenticityCheck(AuthenticityCheck),
-    AuthenticityResult(AuthenticityResult),
-    Correction(Correction),
-    LicenceNotice(LicenceNotice),
-    LicenceVerificationRequest(LicenceVerificationRequest),
-    LicenceVerificationResponse(LicenceVerificationResponse),
-    Withdrawal(Withdrawal),
+/// Define the kinds of message: for each its name on the wire and the type of its body, which has the same name.
+macro_rules! kinds {
+    ($($name:ident => $word:literal,)*) => {
+        /// What one message says, by kind.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "each holds the body of that name")]
+        pub enum Body {
+            $($name($name),)*
+        }
+
+        /// The kind of a message.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
+        #[allow(missing_docs, reason = "each is the kind of the body of that name")]
+        pub enum Kind {
+            $(#[serde(rename = $word)] $name,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The kind's name, as it stands in `kind` and in `cty`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+
+        impl Body {
+            /// The kind of this body.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$name(_) => Kind::$name,)*
+                }
+            }
+
+            /// Read a body of the kind named `kind`.
+            pub fn read(kind: &str, body: serde_json::Value) -> Result<Self, Fault> {
+                match kind {
+                    $($word => serde_json::from_value(body).map(Self::$name).map_err(|_| Fault::BodyMalformed),)*
+                    _ => Err(Fault::KindUnknown),
+                }
+            }
+
+            /// The body as JSON.
+            pub fn to_json(&self) -> serde_json::Value {
+                match self {
+                    $(Self::$name(body) => serde_json::to_value(body),)*
+                }
+                .expect("bodies have string keys")
+            }
+        }
+    };
 }
 
-/// The kind of a message.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "each is the kind of the body of that name")]
-pub enum Kind {
-    Acknowledgement,
-    AuthenticityCheck,
-    AuthenticityResult,
-    Correction,
-    LicenceNotice,
-    LicenceVerificationRequest,
-    LicenceVerificationResponse,
-    Withdrawal,
+kinds! {
+    Acknowledgement => "acknowledgement",
+    AuthenticityCheck => "authenticity-check",
+    AuthenticityResult => "authenticity-result",
+    Clarification => "clarification",
+    ClarificationRequest => "clarification-request",
+    ConditionReply => "condition-reply",
+    Correction => "correction",
+    InformationRequest => "information-request",
+    InformationSupply => "information-supply",
+    LicenceNotice => "licence-notice",
+    LicenceVerificationRequest => "licence-verification-request",
+    LicenceVerificationResponse => "licence-verification-response",
+    Reminder => "reminder",
+    TraceOutcome => "trace-outcome",
+    TraceRequest => "trace-request",
+    TraceResponse => "trace-response",
+    TransitDecision => "transit-decision",
+    TransitDecisionWithdrawal => "transit-decision-withdrawal",
+    TransitNotification => "transit-notification",
+    Withdrawal => "withdrawal",
+}
+
+/// What an exchange is about, as its opener says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Subject<'a> {
+    /// A licence, as it was presented.
+    Licence(&'a Presented),
+    /// An item to be traced.
+    Trace(&'a TraceRequest),
+    /// A shipment that is to pass.
+    Transit(&'a TransitNotification),
+}
+
+impl fmt::Display for Subject<'_> {
+    /// In a few words, for lists.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Licence(presented) => presented.licence_no.fmt(f),
+            Self::Trace(request) => f.write_str(&request.item.title()),
+            Self::Transit(notice) => {
+                let route: Vec<&str> = notice.countries_transit.iter().map(StateCode::as_str).collect();
+                write!(f, "{} through {}", notice.export_file, route.join(", "))
+            }
+        }
+    }
 }
 
 impl Kind {
-    /// The kind's name, as it stands in `kind` and in `cty`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Acknowledgement => "acknowledgement",
-            Self::AuthenticityCheck => "authenticity-check",
-            Self::AuthenticityResult => "authenticity-result",
-            Self::Correction => "correction",
-            Self::LicenceNotice => "licence-notice",
-            Self::LicenceVerificationRequest => "licence-verification-request",
-            Self::LicenceVerificationResponse => "licence-verification-response",
-            Self::Withdrawal => "withdrawal",
-        }
-    }
-
     /// `cty` of a message of this kind.
     pub fn content_type(self) -> String {
         format!("liaison.{}.v1+json", self.as_str())
@@ -143,23 +212,38 @@ impl Kind {
 
     /// Whether a message of this kind opens an exchange.
     pub fn opens(self) -> bool {
-        matches!(self, Self::AuthenticityCheck | Self::LicenceVerificationRequest)
+        matches!(
+            self,
+            Self::AuthenticityCheck
+                | Self::LicenceVerificationRequest
+                | Self::TraceRequest
+                | Self::TransitNotification
+        )
     }
 
     /// whether an authority with these functions may send this kind. The Art. 13 contact may send all.
     pub fn is_open_to(self, functions: &[Function]) -> bool {
         use Function::*;
+        const ANSWERING: &[Function] = &[ExportLicensing, ImportLicensing, TracingCentre, TransitAuthority];
+        const ASKING: &[Function] =
+            &[Customs, ExportLicensing, ImportLicensing, TracingCentre, TransitAuthority];
         let needed: &[Function] = match self {
+            Self::AuthenticityCheck => ASKING,
+            Self::AuthenticityResult | Self::LicenceNotice | Self::LicenceVerificationResponse => {
+                &[ExportLicensing, ImportLicensing, TransitAuthority]
+            }
+            Self::ConditionReply | Self::TransitNotification => &[ExportLicensing, ImportLicensing],
             Self::LicenceVerificationRequest => &[ExportLicensing],
-            Self::LicenceVerificationResponse | Self::LicenceNotice | Self::AuthenticityResult => {
-                &[ImportLicensing, ExportLicensing, TransitAuthority]
-            }
-            Self::AuthenticityCheck => {
-                &[Customs, ExportLicensing, ImportLicensing, TracingCentre, TransitAuthority]
-            }
-            // Whoever may ask may withdraw, whoever may answer may acknowledge and correct.
-            Self::Acknowledgement | Self::Correction => &[ImportLicensing, ExportLicensing, TransitAuthority],
-            Self::Withdrawal => &[Customs, ExportLicensing, ImportLicensing, TracingCentre, TransitAuthority],
+            Self::Clarification
+            | Self::ClarificationRequest
+            | Self::InformationRequest
+            | Self::TraceOutcome
+            | Self::TraceRequest
+            | Self::TraceResponse => &[TracingCentre],
+            Self::TransitDecision | Self::TransitDecisionWithdrawal => &[TransitAuthority],
+            // Whoever may ask may withdraw, remind and tell more; whoever may answer may acknowledge and correct.
+            Self::Acknowledgement | Self::Correction => ANSWERING,
+            Self::InformationSupply | Self::Reminder | Self::Withdrawal => ASKING,
         };
         functions.iter().any(|function| *function == Art13Contact || needed.contains(function))
     }
@@ -222,7 +306,10 @@ pub struct Acknowledgement {
 }
 
 /// An earlier answer was wrong; this one stands in its place.
+///
+/// It has one reason: a response to a trace, which has a reason of its own elsewhere, has this one here.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(from = "WrittenCorrection", into = "WrittenCorrection")]
 pub struct Correction {
     /// What stands now; of the same sort as what it corrects.
     #[serde(flatten)]
@@ -231,14 +318,53 @@ pub struct Correction {
     pub reason: Prose,
 }
 
-/// What an exchange came to: the answer to a verification, or the result of a check.
+impl Correction {
+    /// `outcome` stands now, for this reason.
+    pub fn of(mut outcome: Outcome, reason: Prose) -> Self {
+        if let Outcome::Trace(response) = &mut outcome {
+            response.reason = Some(reason.clone());
+        }
+        Self { outcome, reason }
+    }
+}
+
+/// A correction as it is written: members of the outcome and the reason side by side, each once.
+#[derive(Clone, Deserialize, Serialize)]
+struct WrittenCorrection {
+    #[serde(flatten)]
+    outcome: Outcome,
+    reason: Prose,
+}
+
+impl From<WrittenCorrection> for Correction {
+    fn from(written: WrittenCorrection) -> Self {
+        Self::of(written.outcome, written.reason)
+    }
+}
+
+impl From<Correction> for WrittenCorrection {
+    fn from(correction: Correction) -> Self {
+        let Correction { mut outcome, reason } = correction;
+        if let Outcome::Trace(response) = &mut outcome {
+            response.reason = None;
+        }
+        Self { outcome, reason }
+    }
+}
+
+/// What an exchange came to: the answer to a verification, the result of a check or of a trace, a decision on transit.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one per exchange at hand")]
 pub enum Outcome {
     /// Of a licence verification.
     Answer(Answer),
     /// Of an authenticity check.
     Authenticity(Authenticity),
+    /// Of a trace.
+    Trace(TraceResponse),
+    /// Of a transit notification.
+    Transit(TransitDecision),
 }
 
 impl Outcome {
@@ -246,14 +372,55 @@ impl Outcome {
         match self {
             Self::Answer(answer) => answer.codes_are_known(),
             Self::Authenticity(_) => true,
+            Self::Trace(response) => response.codes_are_known(),
+            Self::Transit(decision) => decision.codes_are_known(),
         }
     }
 
-    /// whether every field it names was presented.
-    pub fn speaks_only_of(&self, presented: &Presented) -> bool {
+    /// Whether this is the sort of outcome that an exchange opened by `kind` can come to.
+    pub fn answers(&self, kind: Kind) -> bool {
+        matches!(
+            (self, kind),
+            (Self::Answer(_), Kind::LicenceVerificationRequest)
+                | (Self::Authenticity(_), Kind::AuthenticityCheck)
+                | (Self::Trace(_), Kind::TraceRequest)
+                | (Self::Transit(_), Kind::TransitNotification)
+        )
+    }
+
+    /// whether every field of a licence that it names was presented.
+    pub fn speaks_only_of(&self, subject: Subject<'_>) -> bool {
+        match (self, subject) {
+            (Self::Answer(answer), Subject::Licence(presented)) => answer.speaks_only_of(presented),
+            (Self::Authenticity(result), Subject::Licence(presented)) => result.speaks_only_of(presented),
+            (Self::Trace(_), Subject::Trace(_)) | (Self::Transit(_), Subject::Transit(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// How a licence stands, as far as this says so.
+    pub fn told(&self) -> Option<LicenceStatus> {
         match self {
-            Self::Answer(answer) => answer.speaks_only_of(presented),
-            Self::Authenticity(result) => result.speaks_only_of(presented),
+            Self::Answer(answer) => answer.told(),
+            Self::Authenticity(result) => result.told(),
+            Self::Trace(_) | Self::Transit(_) => None,
+        }
+    }
+
+    /// What it needs and lacks: without, it cannot be sent.
+    pub fn missing(&self) -> Vec<&'static str> {
+        match self {
+            Self::Answer(_) | Self::Authenticity(_) => Vec::new(),
+            Self::Trace(response) => response.missing(),
+            Self::Transit(decision) => decision.missing(),
+        }
+    }
+
+    fn is_bounded(&self) -> bool {
+        match self {
+            Self::Answer(_) | Self::Authenticity(_) => true,
+            Self::Trace(response) => response.is_bounded(),
+            Self::Transit(decision) => decision.is_bounded(),
         }
     }
 }
@@ -263,8 +430,49 @@ impl fmt::Display for Outcome {
         match self {
             Self::Answer(answer) => answer.fmt(f),
             Self::Authenticity(result) => result.fmt(f),
+            Self::Trace(response) => response.fmt(f),
+            Self::Transit(decision) => decision.fmt(f),
         }
     }
+}
+
+/// The requested State needs to know more before it can answer (ITI 21; UNTOC 18(16)). Its time pauses from here to the
+/// supply.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct InformationRequest {
+    /// What it needs to know, 1 to 16 questions.
+    pub questions: Vec<Prose>,
+}
+
+/// What the requested State needed to know.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct InformationSupply {
+    /// The answers, 1 to 16.
+    pub answers: Vec<Prose>,
+    /// The item, if it is known better now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<Item>,
+}
+
+/// The requesting State asks what an answer or a refusal means (ITI 23).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct ClarificationRequest {
+    /// What is not clear.
+    pub question: Prose,
+}
+
+/// What it means.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct Clarification {
+    /// The answer.
+    pub answer: Prose,
+}
+
+/// The requesting State's node says that the agreed time has passed. It changes nothing: silence is never consent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct Reminder {
+    /// When an answer was due, as both sides compute it.
+    pub due: Timestamp,
 }
 
 /// The requesting State needs no answer any more, or no news of the licence (UNTOC 18(24)).
@@ -275,87 +483,74 @@ pub struct Withdrawal {
 }
 
 impl Body {
-    /// The kind of this body.
-    pub fn kind(&self) -> Kind {
+    /// What the exchange is about, if this body opens one.
+    pub fn subject(&self) -> Option<Subject<'_>> {
         match self {
-            Self::Acknowledgement(_) => Kind::Acknowledgement,
-            Self::AuthenticityCheck(_) => Kind::AuthenticityCheck,
-            Self::AuthenticityResult(_) => Kind::AuthenticityResult,
-            Self::Correction(_) => Kind::Correction,
-            Self::LicenceNotice(_) => Kind::LicenceNotice,
-            Self::LicenceVerificationRequest(_) => Kind::LicenceVerificationRequest,
-            Self::LicenceVerificationResponse(_) => Kind::LicenceVerificationResponse,
-            Self::Withdrawal(_) => Kind::Withdrawal,
-        }
-    }
-
-    /// Read a body of the kind named `kind`.
-    pub fn read(kind: &str, body: serde_json::Value) -> Result<Self, Fault> {
-        fn of<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, Fault> {
-            serde_json::from_value(body).map_err(|_| Fault::BodyMalformed)
-        }
-        let kind: Kind =
-            serde_json::from_value(serde_json::Value::String(kind.into())).map_err(|_| Fault::KindUnknown)?;
-        Ok(match kind {
-            Kind::Acknowledgement => Self::Acknowledgement(of(body)?),
-            Kind::AuthenticityCheck => Self::AuthenticityCheck(of(body)?),
-            Kind::AuthenticityResult => Self::AuthenticityResult(of(body)?),
-            Kind::Correction => Self::Correction(of(body)?),
-            Kind::LicenceNotice => Self::LicenceNotice(of(body)?),
-            Kind::LicenceVerificationRequest => Self::LicenceVerificationRequest(of(body)?),
-            Kind::LicenceVerificationResponse => Self::LicenceVerificationResponse(of(body)?),
-            Kind::Withdrawal => Self::Withdrawal(of(body)?),
-        })
-    }
-
-    /// The body as JSON.
-    pub fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Acknowledgement(body) => serde_json::to_value(body),
-            Self::AuthenticityCheck(body) => serde_json::to_value(body),
-            Self::AuthenticityResult(body) => serde_json::to_value(body),
-            Self::Correction(body) => serde_json::to_value(body),
-            Self::LicenceNotice(body) => serde_json::to_value(body),
-            Self::LicenceVerificationRequest(body) => serde_json::to_value(body),
-            Self::LicenceVerificationResponse(body) => serde_json::to_value(body),
-            Self::Withdrawal(body) => serde_json::to_value(body),
-        }
-        .expect("bodies have string keys")
-    }
-
-    /// What is presented, if this body asks about a licence.
-    pub fn presented(&self) -> Option<&Presented> {
-        match self {
-            Self::AuthenticityCheck(body) => Some(&body.presented),
-            Self::LicenceVerificationRequest(body) => Some(&body.presented),
+            Self::AuthenticityCheck(body) => Some(Subject::Licence(&body.presented)),
+            Self::LicenceVerificationRequest(body) => Some(Subject::Licence(&body.presented)),
+            Self::TraceRequest(body) => Some(Subject::Trace(body)),
+            Self::TransitNotification(body) => Some(Subject::Transit(body)),
             _ => None,
         }
     }
 
-    /// The rules of the body alone: bounds, and for what must be presented.
-    pub fn check(&self) -> Result<(), Fault> {
-        if !self.presented().is_none_or(Presented::is_bounded) {
-            return Err(Fault::BodyMalformed);
-        }
+    /// How urgent it is, as far as its kind has degrees of it.
+    pub fn urgency(&self) -> Urgency {
         match self {
-            Self::LicenceVerificationRequest(body)
-                if !body.presented.missing_for_verification().is_empty() =>
-            {
-                Err(Fault::BodyForbidden)
-            }
-            Self::AuthenticityCheck(body) if !body.presented.enough_for_authenticity() => {
-                Err(Fault::BodyForbidden)
-            }
-            _ => Ok(()),
+            Self::TraceRequest(body) => body.urgency,
+            _ => Urgency::Routine,
         }
     }
 
+    fn is_bounded(&self) -> bool {
+        let is_few = |texts: &[Prose]| (1..=16).contains(&texts.len());
+        match self {
+            Self::AuthenticityCheck(body) => body.presented.is_bounded(),
+            Self::Correction(body) => body.outcome.is_bounded(),
+            Self::InformationRequest(body) => is_few(&body.questions),
+            Self::InformationSupply(body) => {
+                is_few(&body.answers) && body.item.as_ref().is_none_or(Item::is_bounded)
+            }
+            Self::LicenceVerificationRequest(body) => body.presented.is_bounded(),
+            Self::TraceRequest(body) => body.is_bounded(),
+            Self::TraceResponse(body) => body.is_bounded(),
+            Self::TransitDecision(body) => body.is_bounded(),
+            Self::TransitNotification(body) => body.is_bounded(),
+            _ => true,
+        }
+    }
+
+    /// The rules of the body alone: bounds, R-ITI-22 and Art. 10(3) for what it must say. `photos` tells
+    /// how many photographs go with it.
+    pub fn check(&self, photos: usize) -> Result<(), Fault> {
+        if !self.is_bounded() {
+            return Err(Fault::BodyMalformed);
+        }
+        let is_whole = match self {
+            Self::AuthenticityCheck(body) => body.presented.enough_for_authenticity(),
+            Self::Correction(body) => body.outcome.missing().is_empty(),
+            Self::LicenceVerificationRequest(body) => body.presented.missing_for_verification().is_empty(),
+            Self::TraceRequest(body) => body.missing(photos).is_empty(),
+            Self::TraceResponse(body) => body.missing().is_empty(),
+            Self::TransitDecision(body) => body.missing().is_empty(),
+            Self::TransitNotification(body) => body.missing().is_empty(),
+            _ => true,
+        };
+        if is_whole { Ok(()) } else { Err(Fault::BodyForbidden) }
+    }
+
     /// Whether every coded value in the body is one we know.
-    fn codes_are_known(&self) -> bool {
+    pub fn codes_are_known(&self) -> bool {
         match self {
             Self::Correction(body) => body.outcome.codes_are_known(),
-            Self::LicenceNotice(body) => matches!(body.event, Coded::Known(_)),
+            Self::LicenceNotice(body) => body.event.is_known(),
             Self::LicenceVerificationResponse(body) => body.answer.codes_are_known(),
+            Self::InformationSupply(body) => body.item.as_ref().is_none_or(Item::codes_are_known),
+            Self::TraceOutcome(body) => body.conclusion.is_known(),
+            Self::TraceRequest(body) => body.codes_are_known(),
+            Self::TraceResponse(body) => body.codes_are_known(),
+            Self::TransitDecision(body) => body.codes_are_known(),
+            Self::TransitNotification(body) => body.mode.is_known(),
             _ => true,
         }
     }
@@ -388,6 +583,10 @@ struct Payload {
     lang: String,
     #[serde(default, skip_serializing_if = "CaseRefs::is_empty")]
     case: CaseRefs,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    att: Vec<Attachment>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Hash>,
 }
 
 impl Message {
@@ -404,6 +603,11 @@ impl Message {
     /// Whether everything in it is understood here. If not, only an officer may act on it.
     pub fn is_understood(&self) -> bool {
         !self.beyond_us && self.handling.is_understood() && self.body.codes_are_known()
+    }
+
+    /// The rules of the message alone, whoever sent it and when.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.body.check(attachment::photos(&self.attachments))
     }
 
     /// The payload octets to be signed (JCS).
@@ -427,6 +631,8 @@ impl Message {
             by: self.by.clone(),
             lang: self.lang.clone(),
             case: self.case.clone(),
+            att: self.attachments.clone(),
+            parts: self.parts.clone(),
         })
     }
 
@@ -443,7 +649,14 @@ impl Message {
         let lang_is_tag = (2..=35).contains(&payload.lang.len())
             && payload.lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let waits = payload.accept_until.0.checked_sub(payload.iat.0);
-        if !jti_is_random || !lang_is_tag || payload.seq == 0 || waits.is_none_or(|secs| secs > MAX_ACCEPT) {
+        let is_bounded =
+            attachment::are_bounded(&payload.att) && payload.parts.len() <= attachment::MAX_PARTS;
+        if !jti_is_random
+            || !lang_is_tag
+            || !is_bounded
+            || payload.seq == 0
+            || waits.is_none_or(|secs| secs > MAX_ACCEPT)
+        {
             return Err(Fault::PayloadMalformed);
         }
         let handling: Handling =
@@ -478,6 +691,8 @@ impl Message {
             by: payload.by,
             lang: payload.lang,
             case: payload.case,
+            attachments: payload.att,
+            parts: payload.parts,
         })
     }
 }
@@ -499,19 +714,29 @@ mod tests {
 
     #[test]
     fn r_13_2_the_art_13_contact_may_send_every_kind() {
-        use Kind::*;
-        for kind in [
-            Acknowledgement,
-            AuthenticityCheck,
-            AuthenticityResult,
-            Correction,
-            LicenceNotice,
-            LicenceVerificationRequest,
-            LicenceVerificationResponse,
-            Withdrawal,
-        ] {
+        for kind in Kind::ALL {
             assert!(kind.is_open_to(&[Function::Art13Contact]), "{kind}");
         }
+    }
+
+    #[test]
+    fn r_13_2_traces_are_for_tracing_centres_and_transit_decisions_for_transit_authorities() {
+        use Function::*;
+        assert!(Kind::TraceRequest.is_open_to(&[TracingCentre]));
+        assert!(!Kind::TraceResponse.is_open_to(&[
+            Customs,
+            ExportLicensing,
+            ImportLicensing,
+            TransitAuthority
+        ]));
+        assert!(Kind::TransitDecision.is_open_to(&[TransitAuthority]));
+        assert!(!Kind::TransitDecision.is_open_to(&[
+            Customs,
+            ExportLicensing,
+            ImportLicensing,
+            TracingCentre
+        ]));
+        assert!(!Kind::TransitNotification.is_open_to(&[Customs, TracingCentre, TransitAuthority]));
     }
 
     #[test]

@@ -7,11 +7,19 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::attachment::{Attachment, Person};
 use crate::authority::{By, Function, Line, NodeId, OfficerId, Prose, StateCode, Timestamp};
-use crate::handling::Handling;
+use crate::case::Progress;
+use crate::deadline::Due;
+use crate::handling::{Handling, Purpose, Recipient, code_list};
+use crate::item::Item;
 use crate::key_set::Contact;
 use crate::licence::{LicenceEvent, Presented};
-use crate::message::{CaseRefs, Kind, MessageId, Outcome};
+use crate::message::{
+    AuthenticityCheck, Body, CaseRefs, Kind, LicenceVerificationRequest, MessageId, Outcome,
+};
+use crate::trace::{Diversion, MatchLevel, NextHop, TraceOutcome, TraceRequest, TraceResponse};
+use crate::transit::TransitNotification;
 
 /// An operator's decision: it enters by the same door as mail, is recorded, and then takes effect.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -26,6 +34,9 @@ pub enum Order {
         peer: NodeId,
         /// What to do.
         act: Act,
+        /// What goes with it.
+        #[serde(default, skip_serializing_if = "Enclosed::is_empty")]
+        enclosed: Enclosed,
     },
     /// Admit a peer whose fingerprint an officer has compared.
     AdmitPeer {
@@ -35,6 +46,13 @@ pub enum Order {
         key_sets: String,
         /// How the fingerprint was compared: note verbale, telephone, in person.
         channel: Line,
+    },
+    /// A new register of firearms was put in place.
+    ImportFirearms {
+        /// SHA-256 of the register.
+        digest: crate::merkle::Hash,
+        /// How many firearms it has.
+        count: u64,
     },
     /// A new list of licences was put in place.
     ImportLicences {
@@ -81,35 +99,192 @@ impl Order {
             Self::AdmitPeer { node, .. } | Self::RemovePeer { node, .. } | Self::SetRules { node, .. } => {
                 Some(node)
             }
-            Self::ImportLicences { .. } | Self::InstallKeySet { .. } => None,
+            Self::ImportFirearms { .. } | Self::ImportLicences { .. } | Self::InstallKeySet { .. } => None,
         }
     }
 }
 
 /// What is asked of another State.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "OpeningForm", into = "OpeningForm")]
 pub struct Opening {
     /// The question.
     pub question: Question,
-    /// What stands on the licence.
-    pub presented: Presented,
     /// Our file number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case_ref: Option<Line>,
-    /// Conditions on use; those for licences, if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Conditions on use; those usual for the question, if absent.
     pub handling: Option<Handling>,
+    /// What goes with it.
+    pub enclosed: Enclosed,
 }
 
-/// The questions about a licence.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+/// The questions that open an exchange.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "openings are few at a time: those of one round")]
 pub enum Question {
     /// Is this document genuine (Art. 10(5))?
-    Authenticity,
+    Authenticity {
+        /// What stands on it.
+        presented: Presented,
+    },
+    /// Where did this item go (Art. 12(4))?
+    Trace {
+        /// The request.
+        request: TraceRequest,
+        /// An officer looked again at what the node warned of, and it stands.
+        looked_again: bool,
+    },
+    /// Do you object to this shipment's passing (Art. 10(2)(b))?
+    Transit {
+        /// The notification.
+        notification: TransitNotification,
+    },
     /// Was this import licence issued, and does it stand (Art. 10(2)(a))?
-    Verification,
+    Verification {
+        /// What stands on it.
+        presented: Presented,
+    },
+}
+
+code_list! {
+    /// The names of the questions.
+    QuestionName {
+        /// Is this document genuine (Art. 10(5))? With `presented`.
+        Authenticity = "authenticity",
+        /// Where did this item go (Art. 12(4))? With `request`.
+        Trace = "trace",
+        /// Do you object to this shipment's passing (Art. 10(2)(b))? With `notification`.
+        Transit = "transit",
+        /// Was this import licence issued, and does it stand (Art. 10(2)(a))? With `presented`.
+        Verification = "verification",
+    }
+}
+
+/// An opening as it is written: the question by its name, and what belongs to it. So a slip is found at its place.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Opening)]
+pub struct OpeningForm {
+    /// The question.
+    #[schema(required = true)]
+    question: Option<QuestionName>,
+    /// What stands on the licence that is asked about: with `verification` and `authenticity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    presented: Option<Presented>,
+    /// The trace request: with `trace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<TraceRequest>,
+    /// An officer looked again at what was doubted in the item: with `trace`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    looked_again: bool,
+    /// The notification: with `transit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notification: Option<TransitNotification>,
+    /// Our file number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    case_ref: Option<Line>,
+    /// Conditions on use; those usual for the question, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handling: Option<Handling>,
+    /// What goes with it.
+    #[serde(default, skip_serializing_if = "Enclosed::is_empty")]
+    enclosed: Enclosed,
+}
+
+impl TryFrom<OpeningForm> for Opening {
+    type Error = &'static str;
+
+    fn try_from(form: OpeningForm) -> Result<Self, Self::Error> {
+        let OpeningForm {
+            question,
+            presented,
+            request,
+            looked_again,
+            notification,
+            case_ref,
+            handling,
+            enclosed,
+        } = form;
+        let question = match (question, presented, request, notification) {
+            (Some(QuestionName::Authenticity), Some(presented), None, None) => {
+                Question::Authenticity { presented }
+            }
+            (Some(QuestionName::Trace), None, Some(request), None) => {
+                Question::Trace { request, looked_again }
+            }
+            (Some(QuestionName::Transit), None, None, Some(notification)) => {
+                Question::Transit { notification }
+            }
+            (Some(QuestionName::Verification), Some(presented), None, None) => {
+                Question::Verification { presented }
+            }
+            (None, ..) => return Err("missing field `question`"),
+            (Some(QuestionName::Authenticity | QuestionName::Verification), ..) => {
+                return Err("this question goes with `presented`, and with nothing else");
+            }
+            (Some(QuestionName::Trace), ..) => {
+                return Err("the question `trace` goes with `request`, and with nothing else");
+            }
+            (Some(QuestionName::Transit), ..) => {
+                return Err("the question `transit` goes with `notification`, and with nothing else");
+            }
+        };
+        Ok(Self { question, case_ref, handling, enclosed })
+    }
+}
+
+impl From<Opening> for OpeningForm {
+    fn from(opening: Opening) -> Self {
+        let Opening { question, case_ref, handling, enclosed } = opening;
+        let form = Self { case_ref, handling, enclosed, ..Self::default() };
+        match question {
+            Question::Authenticity { presented } => {
+                Self { question: Some(QuestionName::Authenticity), presented: Some(presented), ..form }
+            }
+            Question::Trace { request, looked_again } => {
+                Self { question: Some(QuestionName::Trace), request: Some(request), looked_again, ..form }
+            }
+            Question::Transit { notification } => {
+                Self { question: Some(QuestionName::Transit), notification: Some(notification), ..form }
+            }
+            Question::Verification { presented } => {
+                Self { question: Some(QuestionName::Verification), presented: Some(presented), ..form }
+            }
+        }
+    }
+}
+
+impl Question {
+    /// The body of the message that asks it.
+    pub fn body(&self) -> Body {
+        match self.clone() {
+            Self::Authenticity { presented } => Body::AuthenticityCheck(AuthenticityCheck { presented }),
+            Self::Trace { request, .. } => Body::TraceRequest(request),
+            Self::Transit { notification } => Body::TransitNotification(notification),
+            Self::Verification { presented } => {
+                Body::LicenceVerificationRequest(LicenceVerificationRequest { presented })
+            }
+        }
+    }
+}
+
+/// What goes with a message: attachments that the node holds, and persons, each a part of its own.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Enclosed {
+    /// Photographs and documents, put into the node before; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// Persons, as far as it is necessary to name any; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub persons: Vec<Person>,
+}
+
+impl Enclosed {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.attachments.is_empty() && self.persons.is_empty()
+    }
 }
 
 /// What can be done in an exchange.
@@ -128,13 +303,33 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Prose>,
     },
-    /// Answer a request.
+    /// Answer a request; in a transit exchange, decide, or decide anew.
     Answer {
         /// The answer.
         outcome: Outcome,
-        /// What the other State should know.
+        /// What the other State should know; traces and decisions have their own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Prose>,
+    },
+    /// Ask what an answer or a refusal means (ITI 23).
+    AskClarification {
+        /// What is not clear.
+        question: Prose,
+    },
+    /// Ask for more before answering (ITI 21).
+    AskInformation {
+        /// What we need to know, 1 to 16 questions.
+        questions: Vec<Prose>,
+    },
+    /// Say what an answer or a refusal means.
+    Clarify {
+        /// What it means.
+        answer: Prose,
+    },
+    /// Tell the other State what we concluded from its answers, and close.
+    Conclude {
+        /// What we concluded.
+        outcome: TraceOutcome,
     },
     /// Replace an answer that was wrong.
     Correct {
@@ -154,6 +349,28 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Prose>,
     },
+    /// Accept the conditions of a transit decision, or do not.
+    ReplyToConditions {
+        /// Whether they are accepted.
+        accepted: bool,
+        /// What the other State should know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Prose>,
+    },
+    /// Take back the clearance of a transit.
+    Rescind {
+        /// Why, if it is to be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Prose>,
+    },
+    /// Tell what the other State asked for.
+    SupplyInformation {
+        /// The answers, 1 to 16.
+        answers: Vec<Prose>,
+        /// The item, if it is known better now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<Item>,
+    },
     /// Need no answer any more, or no news.
     Withdraw {
         /// Why.
@@ -161,8 +378,28 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// Its name, as it is written in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Acknowledge { .. } => "acknowledge",
+            Self::Answer { .. } => "answer",
+            Self::AskClarification { .. } => "ask_clarification",
+            Self::AskInformation { .. } => "ask_information",
+            Self::Clarify { .. } => "clarify",
+            Self::Conclude { .. } => "conclude",
+            Self::Correct { .. } => "correct",
+            Self::Notify { .. } => "notify",
+            Self::ReplyToConditions { .. } => "reply_to_conditions",
+            Self::Rescind { .. } => "rescind",
+            Self::SupplyInformation { .. } => "supply_information",
+            Self::Withdraw { .. } => "withdraw",
+        }
+    }
+}
+
 /// What is answered to one peer from our licence list without an officer.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
     /// Answer licence verifications.
@@ -171,6 +408,9 @@ pub struct Rules {
     /// Answer authenticity checks.
     #[serde(default)]
     pub authenticity: bool,
+    /// Answer trace requests from our register of firearms, where serial number, make, calibre and country all agree.
+    #[serde(default)]
+    pub traces: bool,
     /// Most automatic answers about one licence to this peer; beyond it an officer decides. 1 to 1,000.
     #[serde(default = "default_attempts")]
     pub attempts_per_licence: u32,
@@ -180,6 +420,18 @@ fn default_attempts() -> u32 {
     20
 }
 
+impl Default for Rules {
+    /// Nothing is answered without an officer.
+    fn default() -> Self {
+        Self {
+            verifications: false,
+            authenticity: false,
+            traces: false,
+            attempts_per_licence: default_attempts(),
+        }
+    }
+}
+
 /// A body that is an order with who gives it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -187,6 +439,7 @@ pub struct OpenRequest {
     /// With whom: a node id, or the code of a State with one admitted node.
     pub peer: String,
     /// What is asked.
+    #[schema(value_type = OpeningForm)]
     pub opening: Opening,
     /// Who prepares it; the holder of the token, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,6 +452,9 @@ pub struct ActRequest {
     /// What to do.
     #[serde(flatten)]
     pub act: Act,
+    /// What goes with it.
+    #[serde(default, skip_serializing_if = "Enclosed::is_empty")]
+    pub enclosed: Enclosed,
     /// Who does it; the holder of the token, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub officer: Option<OfficerId>,
@@ -215,6 +471,21 @@ pub struct AdmitRequest {
     /// How it was compared: note verbale, telephone, in person.
     pub channel: Line,
     /// Who compared it; the holder of the token, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub officer: Option<OfficerId>,
+}
+
+/// Give out the evidence of an exchange.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceRequest {
+    /// What it is for: held against the conditions of the other State's messages (Art. 12(5)).
+    pub purpose: Purpose,
+    /// Who gets it: `auditor`, `court` or `prosecutor` of our own State, or the code of another State.
+    #[serde(rename = "for")]
+    #[schema(value_type = String)]
+    pub recipient: Recipient,
+    /// Who gives it; the holder of the token, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub officer: Option<OfficerId>,
 }
@@ -258,6 +529,9 @@ pub struct NodeView {
     pub listening: Vec<String>,
     /// Entries in the log.
     pub log_size: u64,
+    /// Firearms in the register, if one is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firearms: Option<u64>,
     /// Licences in the list, if one is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licences: Option<u64>,
@@ -341,42 +615,73 @@ impl Side {
     }
 }
 
-/// How far an exchange has come.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// The requested authority has taken charge.
-    Acknowledged,
-    /// Answered; news of the licence follow.
-    Answered,
-    /// Answered, and no news are wanted any more.
-    Closed,
-    /// The other node holds the request, proven.
-    Delivered,
-    /// The other node refused the request for good.
-    Refused,
-    /// The request is sealed and recorded.
-    Requested,
-    /// Withdrawn before it was answered.
-    Withdrawn,
+code_list! {
+    /// How far an exchange has come.
+    State {
+        /// The requested authority has taken charge.
+        Acknowledged = "acknowledged",
+        /// Answered; news, corrections and clarifications may follow.
+        Answered = "answered",
+        /// The transit State objects, or our side refused its conditions.
+        Blocked = "blocked",
+        /// The requesting State asked what the answer means.
+        Clarifying = "clarifying",
+        /// The transit State has no objection, for the days it said.
+        Cleared = "cleared",
+        /// Over: no news are wanted any more, or the trace is concluded.
+        Closed = "closed",
+        /// The transit State has conditions that are not accepted yet.
+        ConditionsOpen = "conditions_open",
+        /// The answer is put off to a day, on a ground that was given.
+        Delayed = "delayed",
+        /// The other node holds the request, proven.
+        Delivered = "delivered",
+        /// The requested State needs to know more; its time pauses.
+        InformationRequested = "information_requested",
+        /// The answer can only be given to a request for mutual legal assistance.
+        MlaRequired = "mla_required",
+        /// The transit State says that no clearance of its is required.
+        NotRequired = "not_required",
+        /// A first answer is there, and more is to come.
+        PartlyAnswered = "partly_answered",
+        /// Another authority is to be asked.
+        Redirected = "redirected",
+        /// The requested State refuses, on a ground that was given.
+        Refused = "refused",
+        /// The request is sealed and recorded.
+        Requested = "requested",
+        /// The transit State took its clearance back.
+        Rescinded = "rescinded",
+        /// Answered in part, the rest withheld on a ground that was given.
+        Restricted = "restricted",
+        /// The other node refused the request for good: it is not in its books.
+        TurnedAway = "turned_away",
+        /// Withdrawn by the State that asked.
+        Withdrawn = "withdrawn",
+    }
 }
 
 impl State {
-    /// Whether the exchange still waits for something.
+    /// Whether the requested State still owes the answer, or its next word.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Acknowledged | Self::Delivered | Self::Requested)
+        matches!(
+            self,
+            Self::Acknowledged
+                | Self::Clarifying
+                | Self::Delayed
+                | Self::Delivered
+                | Self::InformationRequested
+                | Self::PartlyAnswered
+                | Self::Requested
+        )
     }
 
-    /// The word people read.
-    pub fn as_str(self) -> &'static str {
+    /// Whether our officer has the next word, if we are on `side`.
+    pub fn waits_for(self, side: Side) -> bool {
         match self {
-            Self::Acknowledged => "acknowledged",
-            Self::Answered => "answered",
-            Self::Closed => "closed",
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-            Self::Requested => "requested",
-            Self::Withdrawn => "withdrawn",
+            Self::InformationRequested | Self::ConditionsOpen => side == Side::Requesting,
+            Self::Requested => side == Side::Requested,
+            state => side == Side::Requested && state.is_open(),
         }
     }
 }
@@ -395,8 +700,8 @@ pub struct ExchangeSummary {
     pub side: Side,
     /// How far it has come.
     pub state: State,
-    /// The licence it is about.
-    pub licence_no: String,
+    /// What it is about, in a few words: the number of a licence, an item, an export file.
+    pub subject: String,
     /// Our file number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case_ref: Option<String>,
@@ -405,6 +710,16 @@ pub struct ExchangeSummary {
     pub outcome: Option<String>,
     /// Whether an officer of ours must act.
     pub for_officer: bool,
+    /// What the requested State owes next, by when. Agreed policy, not treaty law.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
+    /// Whether that time has passed. It changes nothing else: silence is never consent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_reply: bool,
+    /// The last day of a transit clearance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub valid_to: Option<Date>,
     /// When it was opened, by our log.
     pub opened: Timestamp,
     /// When something last happened.
@@ -429,8 +744,6 @@ pub struct ExchangeView {
     /// What the list says of it.
     #[serde(flatten)]
     pub summary: ExchangeSummary,
-    /// What stands on the licence that is asked about.
-    pub presented: Presented,
     /// What it came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Outcome>,
@@ -440,13 +753,44 @@ pub struct ExchangeView {
     /// Why an officer must act and no rule did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_officer: Option<String>,
-    /// What our licence list would answer, if we are asked and an officer must act.
+    /// What our register would answer, if we are asked and an officer must act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<Outcome>,
+    /// What our register of firearms has that may be the item asked about, best first, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<CandidateView>,
     /// What our officers can do now.
     pub acts: Vec<String>,
     /// What happened, in the order both sides compute.
     pub timeline: Vec<TimelineItem>,
+}
+
+/// An entry of our register of firearms that may be the item asked about.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct CandidateView {
+    /// Its number in our register.
+    pub record: Line,
+    /// The item as it is on record, in a few words.
+    pub item: String,
+    /// How well it agrees.
+    pub level: MatchLevel,
+    /// Why it may be the same, mark by mark.
+    pub why: Vec<String>,
+    /// What we would answer if it is.
+    pub response: TraceResponse,
+}
+
+/// An attachment of a message, and whether it is here.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct AttachmentView {
+    /// What it is.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// Whether its content is here; until then it is pending.
+    pub here: bool,
+    /// Why it has not come yet, if something went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// One message of an exchange.
@@ -482,6 +826,19 @@ pub struct TimelineItem {
     pub sender_leaf: Option<u64>,
     /// Whether it took effect: a late or crossing message is kept and shown, and changes nothing.
     pub effective: bool,
+    /// Photographs and documents that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentView>,
+    /// Persons it names, as far as their parts are here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub persons: Vec<Person>,
+    /// How many persons it names whose parts are not here: withheld, or erased.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub persons_absent: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// The other node's proof for a message of ours.
@@ -508,6 +865,48 @@ pub struct ImportView {
     pub licences: u64,
     /// States told of a change of a licence they had asked about.
     pub notices: u64,
+}
+
+/// What an import of the register of firearms did.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct FirearmsView {
+    /// Firearms in the register now.
+    pub firearms: u64,
+}
+
+/// A trace case: the chain of hops, and what it has come to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct CaseView {
+    /// Its name.
+    pub trace_case: Line,
+    /// The item, in a few words.
+    pub item: String,
+    /// How far it has come.
+    pub progress: Progress,
+    /// In words.
+    pub why: String,
+    /// Where the item left the licit circuit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diversion: Option<Diversion>,
+    /// Whom to ask next: proposed here, asked by an officer only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextHop>,
+    /// Days from the last legal record to the recovery, if both are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_recovery_days: Option<i64>,
+    /// The hops, in their order.
+    pub hops: Vec<HopView>,
+}
+
+/// One hop of a trace case.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct HopView {
+    /// Its number, from 1.
+    pub hop: u32,
+    /// The State that was asked.
+    pub asked: StateCode,
+    /// The exchange, as in the list.
+    pub exchange: ExchangeSummary,
 }
 
 /// The head of our log, signed.
@@ -568,6 +967,9 @@ pub enum Mistake {
     /// There is no such thing.
     #[error("{0}")]
     Unknown(String),
+    /// A condition of the State that gave it forbids that it is given out.
+    #[error("{0}")]
+    Withheld(String),
 }
 
 /// A problem, as RFC 9457 has it.

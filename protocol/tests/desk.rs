@@ -11,7 +11,7 @@ use liaison_protocol::handling::{Coded, Handling, LegalBasis, Onward};
 use liaison_protocol::key_set::{KeyChain, KeyUse, Revocation};
 use liaison_protocol::licence::{Answer, Ground, LicenceRecord, LicenceStatus};
 use liaison_protocol::message::{Body, LicenceVerificationResponse, Outcome, Withdrawal};
-use liaison_protocol::operator::{Act, Order, Rules, State};
+use liaison_protocol::operator::{Act, Enclosed, Order, Rules, State};
 use world::{CHILE, DAY, House, KENYA, PERU, START, follow, opener, presented, request};
 
 fn withdrawal() -> Body {
@@ -43,6 +43,18 @@ fn a_message_after_one_that_was_refused_unread_takes_effect_on_both_sides() {
     assert_eq!(standing(&kenya).state, State::Withdrawn);
     assert_eq!(standing(&kenya).state, standing(&peru).state);
     assert_eq!(standing(&kenya).order, standing(&peru).order);
+}
+
+#[test]
+fn nothing_follows_what_was_said_in_another_exchange() {
+    let mut kenya = House::of(&KENYA);
+    let [first, other] = [1, 2].map(|n| PERU.seal(opener(&PERU, &KENYA, n, request())));
+    for message in [&first, &other] {
+        assert_eq!(kenya.deliver(&PERU.node(), message.token()), Ok(Judgement::New));
+    }
+    // It would leave a gap that nobody can explain.
+    let astray = PERU.seal(follow(&PERU, &KENYA, 3, first.id(), [Some(other.id()), None], withdrawal()));
+    assert_eq!(kenya.deliver(&PERU.node(), astray.token()), Err(Fault::OutOfPlace));
 }
 
 #[test]
@@ -82,7 +94,8 @@ fn an_answer_has_the_conditions_of_whoever_gives_it() {
     assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
     let outcome = Outcome::Answer(Answer::Valid { valid_until: None });
     let act = Act::Answer { outcome, note: None };
-    let effects = kenya.order(Order::Act { exchange: first.id(), peer: PERU.node(), act });
+    let enclosed = Enclosed::default();
+    let effects = kenya.order(Order::Act { exchange: first.id(), peer: PERU.node(), act, enclosed });
     let [Effect::Send(draft)] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(draft.handling, Handling::for_licences(LegalBasis::Article10Para2a));
 }
@@ -101,6 +114,7 @@ fn r_sov_no_rule_tells_news_where_an_officer_could_not_confirm() {
             exchange: first.id(),
             peer: PERU.node(),
             act: Act::Answer { outcome: Outcome::Answer(said.clone()), note: None },
+            enclosed: Enclosed::default(),
         };
         let by = By::Officers { prepared: "officer-1".parse().expect("an officer"), approved: None };
         let register = Some(Basis { status: LicenceStatus::Active, version: 1 });
@@ -135,7 +149,7 @@ fn r_sov_nothing_is_consulted_without_a_rule() {
         kenya.desk.rule_for(&kenya.shelf, &exchange, kenya.now).is_ok()
     };
     assert!(!consults(&mut kenya, 1));
-    let rules = Rules { verifications: true, authenticity: false, attempts_per_licence: 3 };
+    let rules = Rules { verifications: true, attempts_per_licence: 3, ..Rules::default() };
     kenya.order(Order::SetRules { node: PERU.node(), rules });
     // The first request, made before there was a rule, counts: what is bounded is what the peer may try.
     assert!(consults(&mut kenya, 2) && consults(&mut kenya, 3));

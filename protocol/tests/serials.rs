@@ -199,6 +199,7 @@ fn t8_an_import_mark_given_as_serial_number_is_warned_of() {
     assert_eq!(warnings("CAI ST ALB VT", &item), [Warning::ImporterName]);
     assert_eq!(warnings("7,62 x 39", &item), [Warning::Calibre]);
     assert_eq!(warnings("АК 0123", &item), []);
+    assert_eq!(warnings("12?45?", &item), [], "an unread figure separates nothing");
 }
 
 /// Letters, digits and signs of the kinds that marks have, and worse.

@@ -1,6 +1,6 @@
 //! SPEC.md against the code: its examples are messages, its tables are the code's own, its commands work.
 //!
-//! `UPDATE_SPEC=1 cargo test -p liaison-protocol --test spec` writes the examples anew.
+//! `UPDATE_SPEC=1 cargo test -p liaison-protocol --test spec -- --test-threads 1` writes examples and code lists anew.
 
 #![allow(
     clippy::disallowed_methods,
@@ -8,27 +8,31 @@
     reason = "tests read the files beside the crate"
 )]
 
+mod samples;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use liaison_protocol::authority::{By, Function};
+use liaison_protocol::authority::{By, Function, Timestamp};
 use liaison_protocol::envelope::{self, Verified};
 use liaison_protocol::fault::Fault;
-use liaison_protocol::handling::{Coded, Handling, LegalBasis};
+use liaison_protocol::handling::{Coded, Handling, LegalBasis, PersonalData};
 use liaison_protocol::licence::{Answer, Authenticity, Field, LicenceEvent, LicenceNotice, Presented};
 use liaison_protocol::message::{
     Acknowledgement, AuthenticityCheck, AuthenticityResult, Body, CaseRefs, Correction, Kind,
     LicenceVerificationResponse, Message, Outcome, Withdrawal,
 };
+use liaison_protocol::transit::{ConditionReply, DecisionCode, TransitDecisionWithdrawal};
 use liaison_protocol::{
-    desk, entry, exchange, json, jws, key_set, licence, mail, merkle, message, note, sign, tile,
+    attachment, blob, calendar, deadline, desk, entry, evidence, exchange, item, json, jws, key_set, licence,
+    mail, mark, merkle, message, note, sign, tile, trace, transit,
 };
 use serde_json::Value;
-use world::{CHILE, KENYA, PERU, Party, follow, opener, payload_of, presented, request};
+use world::{CHILE, KENYA, PERU, Party, URUGUAY, follow, opener, payload_of, presented, request};
 
-const KINDS: [Kind; 8] = [
+/// In the order of SPEC.md, section 7.
+const KINDS: [Kind; 20] = [
     Kind::LicenceVerificationRequest,
     Kind::LicenceVerificationResponse,
     Kind::AuthenticityCheck,
@@ -37,6 +41,18 @@ const KINDS: [Kind; 8] = [
     Kind::Correction,
     Kind::LicenceNotice,
     Kind::Withdrawal,
+    Kind::TraceRequest,
+    Kind::InformationRequest,
+    Kind::InformationSupply,
+    Kind::TraceResponse,
+    Kind::ClarificationRequest,
+    Kind::Clarification,
+    Kind::TraceOutcome,
+    Kind::TransitNotification,
+    Kind::TransitDecision,
+    Kind::ConditionReply,
+    Kind::TransitDecisionWithdrawal,
+    Kind::Reminder,
 ];
 
 fn path() -> std::path::PathBuf {
@@ -47,7 +63,8 @@ fn spec() -> String {
     std::fs::read_to_string(path()).expect("SPEC.md")
 }
 
-/// Two conversations: Peru verifies a licence with Kenya; Chile's customs check another.
+/// Four conversations: Peru verifies a licence with Kenya; Chile's customs check another; Kenya traces a pistol with
+/// Uruguay; Peru asks Uruguay to let a shipment pass.
 fn examples() -> Vec<Verified> {
     let prose = |text: &str| text.parse().expect("prose");
     let date = |text: &str| text.parse().expect("a date");
@@ -130,7 +147,113 @@ fn examples() -> Vec<Verified> {
         let links = [None, Some(check.id())];
         KENYA.seal(Message { handling, by, ..follow(&KENYA, &CHILE, 1, check.id(), links, body) })
     };
-    vec![first, response, check, result, acknowledgement, correction, notice, withdrawal]
+    let mut all = vec![first, response, check, result, acknowledgement, correction, notice, withdrawal];
+    let (trace, transit) = (trace(), transit());
+    let reminder = transit.last().cloned();
+    all.extend(trace);
+    all.extend(transit.into_iter().take(4));
+    all.extend(reminder);
+    all
+}
+
+/// What the two sides say to each other in turn, each having seen all that was said before.
+struct Turns {
+    sides: [Party; 2],
+    cases: [CaseRefs; 2],
+    said: Vec<Verified>,
+}
+
+impl Turns {
+    fn open(sides: [Party; 2], cases: [&str; 2], message: Message) -> Self {
+        let [ours, theirs] = cases.map(|reference| Some(reference.parse().expect("a line")));
+        let cases = [
+            CaseRefs { sender: ours.clone(), receiver: theirs.clone() },
+            CaseRefs { sender: theirs, receiver: ours.clone() },
+        ];
+        let case = CaseRefs { sender: ours, receiver: None };
+        Self { said: vec![sides[0].seal(Message { case, ..message })], sides, cases }
+    }
+
+    fn last_of(&self, side: usize) -> Option<&Verified> {
+        self.said.iter().rfind(|said| said.message().iss == self.sides[side].node())
+    }
+
+    fn say(mut self, side: usize, body: Body) -> Self {
+        let first = self.said[0].clone();
+        let [prev, saw] = [side, 1 - side].map(|side| self.last_of(side).map(Verified::id));
+        let n = self.last_of(side).map_or(1, |last| last.message().seq + 1);
+        let (from, to) = (self.sides[side], self.sides[1 - side]);
+        let said = follow(&from, &to, n, first.id(), [prev, saw], body);
+        let handling =
+            Handling { personal_data: Coded::Known(PersonalData::None), ..first.message().handling.clone() };
+        self.said.push(from.seal(Message { handling, case: self.cases[side].clone(), ..said }));
+        self
+    }
+}
+
+/// Kenya asks Uruguay where a pistol went, with a photograph and a person beside the request.
+fn trace() -> Vec<Verified> {
+    let mut request = samples::trace_request();
+    request.no_photo_reason = None;
+    let (_, part) = attachment::write_part(samples::person(), &[1; attachment::SALT_LEN]);
+    let message = Message {
+        handling: Handling { personal_data: Coded::Known(PersonalData::Present), ..Handling::for_traces() },
+        attachments: vec![samples::photo()],
+        parts: vec![part],
+        ..opener(&KENYA, &URUGUAY, 1, Body::TraceRequest(request))
+    };
+    let prose = samples::prose;
+    Turns::open([KENYA, URUGUAY], ["DCI/26/880", "RNA-2026-41"], message)
+        .say(
+            1,
+            Body::InformationRequest(message::InformationRequest {
+                questions: vec![prose("Which proof mark is on the slide?")],
+            }),
+        )
+        .say(
+            0,
+            Body::InformationSupply(message::InformationSupply {
+                answers: vec![prose("A lion in a circle, and 94 beside it.")],
+                item: None,
+            }),
+        )
+        .say(1, Body::TraceResponse(samples::destroyed_here("URY")))
+        .say(
+            0,
+            Body::ClarificationRequest(message::ClarificationRequest {
+                question: prose("Who held it when it was sent for destruction?"),
+            }),
+        )
+        .say(
+            1,
+            Body::Clarification(message::Clarification {
+                answer: prose("The arsenal of Montevideo. The certificate names 40 pistols."),
+            }),
+        )
+        .say(0, Body::TraceOutcome(samples::outcome()))
+        .said
+}
+
+/// Peru asks Uruguay whether it objects; the last message is a reminder of another time.
+fn transit() -> Vec<Verified> {
+    let message = Message {
+        handling: Handling::for_transit(),
+        ..opener(&PERU, &URUGUAY, 1, Body::TransitNotification(samples::transit_notification()))
+    };
+    let open = || Turns::open([PERU, URUGUAY], ["EXP-2026-0311", "TR-26/9"], message.clone());
+    let decided =
+        open().say(1, Body::TransitDecision(samples::decision(DecisionCode::NoObjectionWithConditions)));
+    let of = decided.said[1].id();
+    let reply = ConditionReply { of, accepted: true, note: None };
+    let rescinded = TransitDecisionWithdrawal { reason: Some(samples::prose("The port is closed.")) };
+    let mut said =
+        decided.say(0, Body::ConditionReply(reply)).say(1, Body::TransitDecisionWithdrawal(rescinded)).said;
+    // Twenty working days from Monday 21 September, of which 12 October is none; three hours behind UTC.
+    let due = Timestamp(1_792_551_600);
+    let reminder = open().say(0, Body::Reminder(message::Reminder { due })).said[1].message().clone();
+    let iat = due.plus(60);
+    said.push(PERU.seal(Message { iat, accept_until: iat.plus(message::MAX_ACCEPT), ..reminder }));
+    said
 }
 
 /// Members in JCS order, as many to a line as fit.
@@ -181,17 +304,19 @@ fn every_kind_has_an_example_that_is_a_message() {
     let blocks = blocks(&text);
     let kinds: Vec<&str> = blocks.iter().map(|(kind, _)| kind.as_str()).collect();
     assert_eq!(kinds, KINDS.map(Kind::as_str));
+    assert_eq!(KINDS.into_iter().collect::<BTreeSet<_>>(), Kind::ALL.iter().copied().collect(), "every kind");
     for ((kind, range), made) in blocks.into_iter().zip(examples()) {
         let value: Value = json::parse(text[range].as_bytes()).expect("strict JSON");
         let payload = String::from_utf8(json::canonical(&value)).expect("UTF-8");
-        let from = [KENYA, PERU, CHILE].into_iter().find(|party| value["iss"] == party.node().as_str());
+        let from =
+            [KENYA, PERU, CHILE, URUGUAY].into_iter().find(|party| value["iss"] == party.node().as_str());
         let from: Party = from.expect("one of the cast");
         let header = String::from_utf8(json::canonical(&from.header(&kind))).expect("UTF-8");
         let token = from.seal_raw(&header, &payload);
         let us = value["aud"].as_str().expect("a node").parse().expect("a node id");
         let opened = envelope::open(&token, &from.node(), &from.chain(), &us).expect("it opens");
         assert!(opened.message().is_understood(), "{kind}");
-        opened.message().body.check().expect("the rules of its kind");
+        opened.message().check().expect("the rules of its kind");
         let listed = from.chain();
         let (set, key) = listed.message_key(opened.key_name()).expect("listed");
         assert!(opened.message().kind().is_open_to(set.functions_of(key)), "{kind}: R-13.2");
@@ -204,6 +329,7 @@ fn every_kind_has_an_example_that_is_a_message() {
 #[test]
 fn the_kinds_are_open_to_the_functions_of_the_table() {
     let text = spec();
+    assert_eq!(KINDS.len(), Kind::ALL.len());
     let functions = [
         ("ART13_CONTACT", Function::Art13Contact),
         ("CUSTOMS", Function::Customs),
@@ -220,6 +346,78 @@ fn the_kinds_are_open_to_the_functions_of_the_table() {
             assert_eq!(kind.is_open_to(&[function]), row.contains(&format!("`{name}`")), "{kind} {name}");
         }
     }
+}
+
+/// Rows of the table of code lists: the name used in this document, and the words.
+fn code_lists() -> Vec<String> {
+    macro_rules! lists {
+        ($($name:literal: $list:ty,)*) => {
+            vec![$((
+                $name,
+                <$list>::ALL.iter().map(|code| code.as_str().to_owned()).collect::<Vec<_>>(),
+            ),)*]
+        };
+    }
+    let lists = lists! {
+        "action": item::Action,
+        "ammunition component": item::AmmunitionComponent,
+        "ammunition kind": item::AmmunitionType,
+        "calendar of a year": calendar::Calendar,
+        "case material": item::CaseMaterial,
+        "conclusion": trace::Conclusion,
+        "confidence": item::Confidence,
+        "criminal context": trace::CriminalContext,
+        "day": deadline::Day,
+        "decision": transit::DecisionCode,
+        "do not contact": trace::Contactee,
+        "event": trace::EventKind,
+        "firearm type": item::FirearmType,
+        "ground": trace::TraceGround,
+        "historic State": item::HistoricState,
+        "holder": trace::HolderKind,
+        "identification": trace::IdentificationConfidence,
+        "illicit basis": trace::IllicitBasis,
+        "intended use": trace::IntendedUse,
+        "legal status": trace::LegalStatus,
+        "mark kind": mark::MarkKind,
+        "mark location": mark::MarkLocation,
+        "mark method": mark::MarkMethod,
+        "mark state": mark::MarkState,
+        "match level": trace::MatchLevel,
+        "material": item::Material,
+        "mode of transport": transit::TransportMode,
+        "offence": trace::Offence,
+        "owing": deadline::Owing,
+        "part kind": item::PartKind,
+        "person role": attachment::PersonRole,
+        "provenance": item::Provenance,
+        "provenance detail": item::ProvenanceDetail,
+        "question": trace::TraceQuestion,
+        "recovery mode": trace::RecoveryMode,
+        "restoration": mark::RestorationMethod,
+        "result code": trace::ResultCode,
+        "script": mark::Script,
+        "shape": mark::Shape,
+        "view": attachment::View,
+        "year source": item::YearSource,
+    };
+    lists.into_iter().map(|(name, words)| format!("| {name} | `{}` |", words.join(" "))).collect()
+}
+
+#[test]
+fn the_table_of_code_lists_is_the_codes_own() {
+    const HEAD: &str = "| Code list | Words |\n|---|---|\n";
+    if std::env::var_os("UPDATE_SPEC").is_some() {
+        let mut text = spec();
+        let start = text.find(HEAD).expect("the table") + HEAD.len();
+        let end = start + text[start..].find("\n\n").expect("its end");
+        text.replace_range(start..end, &code_lists().join("\n"));
+        std::fs::write(path(), text).expect("written");
+    }
+    let text = spec();
+    let start = text.find(HEAD).expect("the table") + HEAD.len();
+    let rows: Vec<&str> = text[start..].lines().take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows, code_lists(), "run with UPDATE_SPEC=1");
 }
 
 #[test]
@@ -253,6 +451,18 @@ fn the_table_of_limits_is_the_codes_own() {
         ("desk::MAX_OPEN", desk::MAX_OPEN),
         ("desk::MAX_UNDELIVERED", desk::MAX_UNDELIVERED as u64),
         ("exchange::MAX_MESSAGES", exchange::MAX_MESSAGES as u64),
+        ("attachment::MAX_ATTACHMENTS", attachment::MAX_ATTACHMENTS as u64),
+        ("attachment::MAX_LENGTH", attachment::MAX_LENGTH),
+        ("attachment::MAX_PARTS", attachment::MAX_PARTS as u64),
+        ("attachment::MAX_PART", attachment::MAX_PART as u64),
+        ("attachment::SALT_LEN", attachment::SALT_LEN as u64),
+        ("item::MAX_MARKS", item::MAX_MARKS as u64),
+        ("item::MAX_COMPONENT_SERIALS", item::MAX_COMPONENT_SERIALS as u64),
+        ("item::MAX_CALIBRES", item::MAX_CALIBRES as u64),
+        ("item::MAX_HEADSTAMP", item::MAX_HEADSTAMP as u64),
+        ("trace::MAX_EVENTS", trace::MAX_EVENTS as u64),
+        ("deadline::MAX_HOLIDAYS", deadline::MAX_HOLIDAYS as u64),
+        ("deadline::MAX_TARGETS", deadline::MAX_TARGETS as u64),
         ("licence::MAX_LINES", licence::MAX_LINES as u64),
         ("key_set::MAX_BYTES", key_set::MAX_BYTES as u64),
         ("key_set::MAX_LIFE", key_set::MAX_LIFE),
@@ -270,6 +480,10 @@ fn the_table_of_limits_is_the_codes_own() {
         ("mail::MAX_MAIL", mail::MAX_MAIL as u64),
         ("mail::MAX_MESSAGES", mail::MAX_MESSAGES as u64),
         ("mail::MAX_REPLY", mail::MAX_REPLY as u64),
+        ("blob::MAX_PIECE", blob::MAX_PIECE.into()),
+        ("evidence::MAX_ARCHIVE", evidence::MAX_ARCHIVE as u64),
+        ("evidence::MAX_FILE", evidence::MAX_FILE as u64),
+        ("evidence::MAX_FILES", evidence::MAX_FILES as u64),
     ];
     let text = spec();
     let rows: Vec<(&str, u64)> = text

@@ -9,12 +9,15 @@
     reason = "tests read the files beside the crate"
 )]
 
+mod conversations;
+mod samples;
 mod world;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use liaison_protocol::authority::NodeId;
+use liaison_protocol::deadline::{Day, Span, WorkingCalendar};
 use liaison_protocol::desk::Judgement;
 use liaison_protocol::entry::{Entry, EntryKind, Logged};
 use liaison_protocol::envelope::{self, Verified};
@@ -32,9 +35,12 @@ use liaison_protocol::message::{
     MessageId, Outcome, Withdrawal,
 };
 use liaison_protocol::note::{self, AddCheckpoint, Checkpoint, KeyType, VerifierKey};
+use liaison_protocol::operator::State;
 use liaison_protocol::sign::{PublicKey, SecretKey};
 use serde_json::{Value, json};
-use world::{CHILE, DAY, House, KENYA, PERU, Party, START, follow, opener, payload_of, presented, request};
+use world::{
+    CHILE, DAY, House, KENYA, PERU, Party, START, URUGUAY, follow, opener, payload_of, presented, request,
+};
 
 /// One case, in memory or read from its file.
 #[derive(Clone, Debug)]
@@ -159,6 +165,7 @@ fn outcome(case: &Case) -> String {
         "mail" => flaw(Mail::parse(&case.body).map_err(mail_flaw)),
         "messages" => message(case),
         "notes" => note(case),
+        "parts" => conversations::parts(case),
         "posted" => {
             let logged: Logged = json::parse(&case.body).expect("well formed");
             let id = case.get("id").parse().expect("an id");
@@ -180,6 +187,7 @@ fn outcome(case: &Case) -> String {
                 None => "flaw NoReceipt".into(),
             }
         }
+        "spans" => conversations::span(case),
         "replies" => flaw(MailReply::parse(&case.body).map_err(mail_flaw)),
         other => panic!("no family {other}"),
     }
@@ -324,7 +332,10 @@ fn exchange(case: &Case) -> String {
             let outcome =
                 standing.outcome.map(|outcome| outcome.to_string()).unwrap_or_else(|| "none".into());
             // Before an answer the two sides may tell apart whether the request has arrived.
-            let state = if standing.state.is_open() { "open" } else { standing.state.as_str() };
+            let state = match standing.state {
+                State::Delivered | State::Requested => "open",
+                state => state.as_str(),
+            };
             seen.insert((state, outcome, effects, standing.order));
         }
     }
@@ -396,6 +407,7 @@ fn cases() -> Vec<Case> {
     all.push(too_large());
     all.extend(deliveries());
     all.extend(exchanges());
+    all.extend(conversations::cases());
     all.extend(entries());
     all.extend(notes());
     all.extend(heads());
@@ -566,6 +578,11 @@ fn key_sets() -> Vec<Case> {
         ),
         good("peru", "Peru's key set", &PERU.chain()),
         good("chile", "Chile's key set: customs only", &CHILE.chain()),
+        good(
+            "uruguay",
+            "Uruguay's key set: on which days it works, and within which time it means to answer",
+            &URUGUAY.chain(),
+        ),
     ];
     let first = PERU.signed();
     let second = |change: fn(&mut KeySet)| PERU.after(&first, change);
@@ -771,6 +788,87 @@ fn key_sets() -> Vec<Case> {
         "Payload",
         with(&payload.replacen('{', r#"{"prev":null,"#, 1)),
     );
+    let uruguay = |change: &dyn Fn(&mut KeySet)| {
+        let mut set = URUGUAY.first();
+        change(&mut set);
+        format!("{}\n", sign_set(&URUGUAY, &set, &FIRST))
+    };
+    let calendar = |change: &dyn Fn(&mut WorkingCalendar)| {
+        uruguay(&|set| change(set.calendar.as_mut().expect("it has one")))
+    };
+    bad(
+        "offset-841",
+        "civil time 14 hours and a minute ahead of UTC",
+        "Form",
+        calendar(&|calendar| calendar.utc_offset_minutes = 841),
+    );
+    bad(
+        "week-without-a-working-day",
+        "a weekend of seven days",
+        "Form",
+        calendar(&|calendar| calendar.weekend = Day::ALL.to_vec()),
+    );
+    bad(
+        "holidays-129",
+        "129 holidays",
+        "Form",
+        calendar(&|calendar| calendar.holidays = vec![calendar.holidays[0]; 129]),
+    );
+    for (name, span) in [
+        ("zero", Span::Days(0)),
+        ("401-days", Span::Days(401)),
+        ("401-hours", Span::Hours(401)),
+        ("401-working-days", Span::WorkingDays(401)),
+    ] {
+        bad(
+            &format!("target-{name}"),
+            &format!("a target of {}", name.replace('-', " ")),
+            "Form",
+            uruguay(&|set| set.targets[0].within = span),
+        );
+    }
+    bad("targets-65", "65 targets", "Form", uruguay(&|set| set.targets = vec![set.targets[0].clone(); 65]));
+    bad(
+        "target-with-33-states",
+        "a target for 33 States",
+        "Form",
+        uruguay(&|set| set.targets[1].with = vec![set.state.clone(); 33]),
+    );
+    let payload_of_uruguay = String::from_utf8(json::canonical(&URUGUAY.first())).expect("JSON");
+    for (name, about, from, to) in [
+        ("day-unknown", "a weekend with a day that is none", r#""SAT""#, r#""XXX""#),
+        (
+            "calendar-member-unknown",
+            "a calendar with a member we do not know",
+            r#""weekend""#,
+            r#""x":1,"weekend""#,
+        ),
+        ("holiday-as-text", "a holiday that is no date", "2026-10-12", "12 October"),
+        ("target-owing-unknown", "a target for what nobody owes", "ACKNOWLEDGEMENT", "APOLOGY"),
+        ("target-kind-unknown", "a target for a kind we do not know", "trace-request", "shipment-advice"),
+        ("target-span-unknown", "a target in moons", "working_days", "moons"),
+        (
+            "empty-targets",
+            "an empty list of targets in place of none",
+            r#""targets":["#,
+            r#""targets":[],"x":["#,
+        ),
+    ] {
+        assert!(payload_of_uruguay.contains(from), "{from}");
+        let payload = payload_of_uruguay.replace(from, to);
+        let payload = match name {
+            "empty-targets" => {
+                let mut value: Value = serde_json::from_str(&payload_of_uruguay).expect("JSON");
+                value["targets"] = json!([]);
+                value.to_string()
+            }
+            _ => payload,
+        };
+        let signed = sign_raw(&URUGUAY, &payload, &FIRST, |name| {
+            serde_json::to_string(&key_set_header(&URUGUAY, name)).expect("JSON")
+        });
+        bad(name, about, "Payload", format!("{signed}\n"));
+    }
     let pinned = jws::encode(PERU.secret("msg-1").public().as_bytes());
     for (name, about, hex) in [
         ("weak-key", "its message key is of small order", SMALL_ORDER[4].2),
@@ -1290,8 +1388,8 @@ fn messages() -> Vec<Case> {
         "a kind we do not know",
         15,
         PERU.seal_raw(
-            &header.replace("licence-verification-request", "trace-request"),
-            &payload.replace("licence-verification-request", "trace-request"),
+            &header.replace("licence-verification-request", "shipment-advice"),
+            &payload.replace("licence-verification-request", "shipment-advice"),
         )
         .as_bytes(),
     );
@@ -1875,12 +1973,15 @@ fn entries() -> Vec<Case> {
     add("denied", "a message of Peru's was refused for good: expired", true, good.clone());
     let all_kinds = [
         "alert",
+        "backup",
+        "deadline",
         "genesis",
         "head.seen",
         "key.set",
         "msg.rcvd",
         "msg.sent",
         "order",
+        "part",
         "peer.added",
         "peer.removed",
         "policy.set",

@@ -1,11 +1,13 @@
 //! `liaison exchange`: what was asked and answered, and our part in it.
 
 use liaison_protocol::message::{Kind, Outcome};
-use liaison_protocol::operator::{Act, ActRequest, ExchangePage, ExchangeView};
+use liaison_protocol::operator::{
+    Act, ActRequest, Enclosed, ExchangePage, ExchangeView, OpenRequest, Opening,
+};
 use serde_json::{Value, json};
 
-use super::{Error, Reply};
-use crate::args::{self, Acting, ExchangeCommand, Filter, OutcomeArgs};
+use super::{Error, Reply, enclosed, fresh_key};
+use crate::args::{self, Acting, ExchangeCommand, Filter, OutcomeArgs, Peer};
 use crate::client::{Answered, Client, Method, Segment};
 use crate::render;
 
@@ -25,6 +27,9 @@ pub(super) fn run(client: &Client, command: ExchangeCommand) -> Result<Reply, Er
                 })?,
             };
             act(client, &id, Act::Answer { outcome, note }, acting)
+        }
+        ExchangeCommand::Attachment { id, digest, out } => {
+            enclosed::fetch(client, &id, digest.as_deref(), &out)
         }
         ExchangeCommand::Correct { id, outcome, reason, acting } => {
             let outcome = outcome_of(outcome, show(client, &id)?.view.summary.kind)?;
@@ -48,6 +53,8 @@ fn list(client: &Client, filter: Filter) -> Result<Reply, Error> {
     });
     let kind = filter.kind.map(|kind| match kind {
         args::Kind::Authenticity => Kind::AuthenticityCheck.to_string(),
+        args::Kind::Trace => Kind::TraceRequest.to_string(),
+        args::Kind::Transit => Kind::TransitNotification.to_string(),
         args::Kind::Verification => Kind::LicenceVerificationRequest.to_string(),
     });
     let query = [
@@ -55,7 +62,8 @@ fn list(client: &Client, filter: Filter) -> Result<Reply, Error> {
         ("state", filter.state.map(|state| state.as_str().to_owned())),
         ("side", side),
         ("kind", kind),
-        ("licence_no", filter.licence_no.map(String::from)),
+        ("subject", filter.subject),
+        ("overdue", filter.overdue.then(|| "true".to_owned())),
         ("for_officer", filter.for_officer.then(|| "true".to_owned())),
         ("limit", filter.limit.map(|limit| limit.to_string())),
         ("after", filter.after),
@@ -67,7 +75,33 @@ fn list(client: &Client, filter: Filter) -> Result<Reply, Error> {
     Ok(reply)
 }
 
-fn show(client: &Client, id: &str) -> Result<Answered<ExchangeView>, Error> {
+/// Open an exchange, and say where to look for the answer.
+pub(super) fn open(client: &Client, peer: Peer, opening: Opening, acting: Acting) -> Result<Reply, Error> {
+    Ok(asked_and_recorded(opened(client, peer, opening, acting)?))
+}
+
+/// Open an exchange.
+pub(super) fn opened(
+    client: &Client,
+    peer: Peer,
+    opening: Opening,
+    acting: Acting,
+) -> Result<Answered<ExchangeView>, Error> {
+    let request = OpenRequest { peer: peer.0, opening, officer: acting.officer };
+    let key = acting.key.unwrap_or_else(|| fresh_key(&request));
+    let opened = client.send(Method::Post, "/v1/exchanges", &request, Some(&key));
+    opened.map_err(|error| if error.leaves_doubt() { Error::Doubt { error, key } } else { error.into() })
+}
+
+/// What is said of an exchange that was opened.
+pub(super) fn asked_and_recorded(opened: Answered<ExchangeView>) -> Reply {
+    let id = opened.view.summary.id;
+    let mut reply = Reply::of(opened, render::exchange_summary);
+    reply.aside = Some(format!("Asked and recorded. Look again with: liaison exchange show {id}"));
+    reply
+}
+
+pub(super) fn show(client: &Client, id: &str) -> Result<Answered<ExchangeView>, Error> {
     Ok(client.get(&path(id), &[])?)
 }
 
@@ -76,7 +110,18 @@ fn path(id: &str) -> String {
 }
 
 fn act(client: &Client, id: &str, act: Act, acting: Acting) -> Result<Reply, Error> {
-    let request = ActRequest { act, officer: acting.officer };
+    act_with(client, id, act, Enclosed::default(), acting)
+}
+
+/// Act in an exchange, with what goes with it.
+pub(super) fn act_with(
+    client: &Client,
+    id: &str,
+    act: Act,
+    enclosed: Enclosed,
+    acting: Acting,
+) -> Result<Reply, Error> {
+    let request = ActRequest { act, enclosed, officer: acting.officer };
     let done = client.send(Method::Post, &format!("{}/acts", path(id)), &request, acting.key.as_deref())?;
     Ok(Reply::of(done, render::exchange_summary))
 }
@@ -84,6 +129,16 @@ fn act(client: &Client, id: &str, act: Act, acting: Acting) -> Result<Reply, Err
 /// The answer that was typed, to a request of that kind.
 fn outcome_of(typed: OutcomeArgs, kind: Kind) -> Result<Outcome, Error> {
     let OutcomeArgs { answer, valid_until, differs, ground } = typed;
+    let other = match kind {
+        Kind::TraceRequest => Some("liaison trace answer, or liaison trace correct"),
+        Kind::TransitNotification => {
+            Some("liaison transit decide; a later decision stands in the place of an earlier one")
+        }
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(Error::Unusable(format!("this is a {kind}: use {other}")));
+    }
     let word = answer.unwrap_or_default();
     let is_check = kind == Kind::AuthenticityCheck;
     let fields = if is_check { "fields" } else { "differences" };

@@ -6,56 +6,56 @@ use std::time::{Duration, Instant};
 
 use liaison_protocol::handling::Coded;
 use liaison_protocol::licence::{Answer, Authenticity, LicenceEvent, MAX_LINES, Presented};
-use liaison_protocol::message::Outcome;
-use liaison_protocol::operator::{self, ExchangeView, OpenRequest, Opening, State};
+use liaison_protocol::message::{Kind, Outcome};
+use liaison_protocol::operator::{Enclosed, ExchangeView, Opening, Question, State};
 
-use super::{Error, Reply, fresh_key, read_text};
-use crate::args::{Document, LicenceCommand, Question};
+use super::exchange::{asked_and_recorded, opened};
+use super::files::read_as;
+use super::{Error, Reply, read_text};
+use crate::args::{Document, LicenceCommand, LicenceQuestion};
 use crate::client::{Answered, Client, Method, Segment};
 use crate::render;
 
 pub(super) fn run(client: &Client, command: LicenceCommand) -> Result<Reply, Error> {
     match command {
-        LicenceCommand::Authenticate(question) => ask(client, operator::Question::Authenticity, question),
+        LicenceCommand::Authenticate(question) => ask(client, Kind::AuthenticityCheck, question),
         LicenceCommand::Import { file } => {
             let list = read_text(&file)?;
             let done = client.upload(Method::Put, "/v1/licences", "text/csv", list.as_bytes(), None)?;
             Ok(Reply::of(done, render::import))
         }
-        LicenceCommand::Verify(question) => ask(client, operator::Question::Verification, question),
+        LicenceCommand::Verify(question) => ask(client, Kind::LicenceVerificationRequest, question),
     }
 }
 
-fn ask(client: &Client, question: operator::Question, asked: Question) -> Result<Reply, Error> {
-    let Question { peer, document, file, case, acting, wait } = asked;
+fn ask(client: &Client, kind: Kind, asked: LicenceQuestion) -> Result<Reply, Error> {
+    let LicenceQuestion { peer, document, file, case, acting, wait } = asked;
     let opening = match &file {
-        Some(file) => read_opening(file, question)?,
-        None => Opening { question, presented: presented(document)?, case_ref: case, handling: None },
+        Some(file) => read_opening(file, kind)?,
+        None => {
+            let presented = presented(document)?;
+            let question = match kind {
+                Kind::AuthenticityCheck => Question::Authenticity { presented },
+                _ => Question::Verification { presented },
+            };
+            Opening { question, case_ref: case, handling: None, enclosed: Enclosed::default() }
+        }
     };
     check(&opening)?;
-    let request = OpenRequest { peer: peer.0, opening, officer: acting.officer };
-    let key = acting.key.unwrap_or_else(|| fresh_key(&request));
-    let opened: Answered<ExchangeView> = client
-        .send(Method::Post, "/v1/exchanges", &request, Some(&key))
-        .map_err(|error| if error.leaves_doubt() { Error::Doubt { error, key } } else { error.into() })?;
+    let opened = opened(client, peer, opening, acting)?;
     match wait {
-        None => {
-            let id = opened.view.summary.id;
-            let mut reply = Reply::of(opened, render::exchange_summary);
-            reply.aside = Some(format!("Asked and recorded. Look again with: liaison exchange show {id}"));
-            Ok(reply)
-        }
+        None => Ok(asked_and_recorded(opened)),
         Some(secs) => Ok(verdict(await_answer(client, opened, secs)?, secs)),
     }
 }
 
-fn read_opening(file: &Path, question: operator::Question) -> Result<Opening, Error> {
-    let opening: Opening = serde_json::from_str(&read_text(file)?)
-        .map_err(|why| Error::Unusable(format!("{} is no opening of an exchange: {why}", file.display())))?;
-    if opening.question != question {
-        let (other, file) = (render::code(&opening.question), file.display());
+fn read_opening(file: &Path, kind: Kind) -> Result<Opening, Error> {
+    let opening: Opening = read_as(file, "opening of an exchange")?;
+    let found = opening.question.body().kind();
+    if found != kind {
+        let file = file.display();
         return Err(Error::Unusable(format!(
-            "the question in {file} is `{other}`: use the command for that"
+            "the question in {file} is a {found}: use the command for that"
         )));
     }
     Ok(opening)
@@ -82,18 +82,21 @@ fn presented(document: Document) -> Result<Presented, Error> {
 
 /// R-10.5, before anything is sent.
 fn check(opening: &Opening) -> Result<(), Error> {
-    let presented = &opening.presented;
+    let (Question::Authenticity { presented } | Question::Verification { presented }) = &opening.question
+    else {
+        return Ok(());
+    };
     if !presented.is_bounded() {
         return Err(Error::Unusable(format!(
             "the lines of goods need numbers of their own, and there may be {MAX_LINES} of them"
         )));
     }
-    match opening.question {
-        operator::Question::Authenticity if !presented.enough_for_authenticity() => Err(Error::Unusable(
+    match &opening.question {
+        Question::Authenticity { .. } if !presented.enough_for_authenticity() => Err(Error::Unusable(
             "a number alone is a guess: present at least one field more of the document, such as --issued"
                 .to_owned(),
         )),
-        operator::Question::Verification if !presented.missing_for_verification().is_empty() => {
+        Question::Verification { .. } if !presented.missing_for_verification().is_empty() => {
             let missing: Vec<_> =
                 presented.missing_for_verification().iter().map(ToString::to_string).collect();
             Err(Error::Unusable(format!(
@@ -132,18 +135,22 @@ fn verdict(seen: Answered<ExchangeView>, secs: u64) -> Reply {
                 .notice
                 .as_ref()
                 .map(|notice| format!(", and since {} {}", notice.effective, render::code(&notice.event)));
-            let stands = view.notice.as_ref().is_none_or(|notice| {
-                matches!(notice.event, Coded::Known(LicenceEvent::Issued | LicenceEvent::Reinstated))
-            });
-            (format!("{outcome}{}", news.unwrap_or_default()), is_yes(outcome) && stands)
+            (format!("{outcome}{}", news.unwrap_or_default()), is_yes(outcome) && stands(view))
         }
-        (None, State::Refused) => ("REFUSED by the other node: see the timeline".to_owned(), false),
+        (None, State::TurnedAway) => ("REFUSED by the other node: see the timeline".to_owned(), false),
         (None, State::Withdrawn | State::Closed) => ("WITHDRAWN before it was answered".to_owned(), false),
         (None, state) => (format!("NO ANSWER within {secs} s; it is {}", state.as_str()), false),
     };
     let mut reply = Reply::of(seen, render::exchange_summary);
     (reply.verdict, reply.yes) = (Some(verdict), yes);
     reply
+}
+
+/// Whether no later news of the licence says otherwise.
+pub(super) fn stands(view: &ExchangeView) -> bool {
+    view.notice.as_ref().is_none_or(|notice| {
+        matches!(notice.event, Coded::Known(LicenceEvent::Issued | LicenceEvent::Reinstated))
+    })
 }
 
 fn is_yes(outcome: &Outcome) -> bool {
@@ -172,9 +179,9 @@ mod tests {
         <Typed as clap::Parser>::try_parse_from(words).expect("well typed").document
     }
 
-    fn question(line: &str, wait: Option<u64>) -> Question {
+    fn question(line: &str, wait: Option<u64>) -> LicenceQuestion {
         let (peer, acting) = (Peer("KEN".into()), Acting { officer: None, key: Some("k-1".into()) });
-        Question { peer, document: document(line), file: None, case: None, acting, wait }
+        LicenceQuestion { peer, document: document(line), file: None, case: None, acting, wait }
     }
 
     fn view(result: Option<Outcome>, state: State) -> String {
@@ -193,15 +200,13 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(
-            why(operator::Question::Verification, "--licence-no 42 --issued 2026-03-01"),
+            why(Kind::LicenceVerificationRequest, "--licence-no 42 --issued 2026-03-01"),
             "a verification presents the licence; still missing: final_recipient, lines \
              (--issued, --recipient, --line)"
         );
-        assert!(
-            why(operator::Question::Authenticity, "--licence-no 42").starts_with("a number alone is a guess")
-        );
+        assert!(why(Kind::AuthenticityCheck, "--licence-no 42").starts_with("a number alone is a guess"));
         let twice = format!("{DOCUMENT} --line 1;Rifle;40;pieces");
-        assert!(why(operator::Question::Verification, &twice).contains("numbers of their own"));
+        assert!(why(Kind::LicenceVerificationRequest, &twice).contains("numbers of their own"));
     }
 
     #[test]
@@ -212,7 +217,7 @@ mod tests {
             ("200 OK", view(Some(valid), State::Answered)),
         ];
         let (client, node) = node(answers);
-        let reply = ask(&client, operator::Question::Verification, question(DOCUMENT, Some(60)));
+        let reply = ask(&client, Kind::LicenceVerificationRequest, question(DOCUMENT, Some(60)));
         let reply = reply.expect("it is answered");
         assert_eq!((reply.verdict.as_deref(), reply.yes), (Some("VALID until 2027-02-28"), true));
         let asked = node.join().expect("the node ends");
@@ -230,7 +235,7 @@ mod tests {
             let mut view = exchange_view();
             (view.result, view.summary.state, view.notice) = (result, state, None);
             view.notice = notice.map(|event| liaison_protocol::licence::LicenceNotice {
-                licence_no: view.presented.licence_no.clone(),
+                licence_no: view.summary.subject.parse().expect("a number"),
                 event: serde_json::from_value(event.into()).expect("an event"),
                 effective: jiff::civil::date(2026, 12, 1),
                 note: None,
@@ -248,7 +253,7 @@ mod tests {
         assert!(of(valid(), State::Answered, Some("REINSTATED")).0);
         let unknown = Some(Outcome::Authenticity(Authenticity::Unknown));
         assert_eq!(of(unknown, State::Answered, None), (false, "UNKNOWN".into()));
-        assert!(!of(None, State::Refused, None).0);
+        assert!(!of(None, State::TurnedAway, None).0);
         let late = "NO ANSWER within 5 s; it is delivered";
         assert_eq!(of(None, State::Delivered, None), (false, late.into()));
     }
@@ -256,7 +261,7 @@ mod tests {
     #[test]
     fn a_question_whose_answer_was_lost_can_be_repeated_under_its_key() {
         let error =
-            ask(&plain("http://127.0.0.1:1"), operator::Question::Verification, question(DOCUMENT, None));
+            ask(&plain("http://127.0.0.1:1"), Kind::LicenceVerificationRequest, question(DOCUMENT, None));
         let text = error.expect_err("nobody is there").to_string();
         assert!(text.ends_with("nothing happens twice if you repeat it with --key k-1"), "{text}");
     }

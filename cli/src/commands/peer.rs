@@ -17,11 +17,12 @@ pub(super) fn run(client: &Client, command: PeerCommand) -> Result<Reply, Error>
         PeerCommand::Add { file, fingerprint, channel, officer } => {
             add(client, &file, fingerprint, channel, officer)
         }
-        PeerCommand::Answer { peer, verifications, authenticity, attempts } => {
+        PeerCommand::Answer { peer, verifications, authenticity, traces, attempts } => {
             let path = path(&peer);
             let mut rules = client.get::<PeerView>(&path, &[])?.view.rules;
             rules.verifications = verifications.map_or(rules.verifications, |switch| switch.is_on());
             rules.authenticity = authenticity.map_or(rules.authenticity, |switch| switch.is_on());
+            rules.traces = traces.map_or(rules.traces, |switch| switch.is_on());
             rules.attempts_per_licence = attempts.unwrap_or(rules.attempts_per_licence);
             Ok(Reply::of(client.send(Method::Put, &format!("{path}/rules"), &rules, None)?, render::peer))
         }
@@ -99,12 +100,14 @@ mod tests {
             peer,
             verifications: None,
             authenticity: Some(crate::args::Switch::On),
+            traces: Some(crate::args::Switch::On),
             attempts: None,
         };
         run(&client, command).expect("the node takes it");
         let asked = node.join().expect("the node ends");
         assert!(asked[1].starts_with("PUT /v1/peers/firearms.example.ke%2Fliaison/rules "), "{}", asked[1]);
-        let rules = "{\"verifications\":true,\"authenticity\":true,\"attempts_per_licence\":20}";
+        let rules =
+            "{\"verifications\":true,\"authenticity\":true,\"traces\":true,\"attempts_per_licence\":20}";
         assert!(asked[1].ends_with(rules), "{}", asked[1]);
     }
 

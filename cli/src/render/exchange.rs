@@ -1,12 +1,14 @@
-//! An exchange as people read it: what was presented, what it came to, and every message with its proof.
+//! An exchange as people read it: what was asked, what it came to, and every message with its proof.
 
-use liaison_protocol::handling::{Coded, Handling};
-use liaison_protocol::licence::Presented;
-use liaison_protocol::message::{Body, Kind};
-use liaison_protocol::operator::{ExchangeSummary, ExchangeView, ReceiptView, Side, TimelineItem};
-use serde::Serialize;
+use liaison_protocol::handling::Handling;
+use liaison_protocol::message::{Body, Kind, Outcome, Subject};
+use liaison_protocol::operator::{
+    AttachmentView, CandidateView, ExchangeSummary, ExchangeView, ReceiptView, Side, State, TimelineItem,
+};
 
-use super::{code, domain, facts, short, table};
+use super::said::{self, details, sentence};
+use super::words::{self, coded, word};
+use super::{code, domain, facts, grouped, short, table};
 
 /// Exchanges, one per line.
 pub(crate) fn exchanges(summaries: &[ExchangeSummary]) -> String {
@@ -19,37 +21,51 @@ pub(crate) fn exchanges(summaries: &[ExchangeSummary]) -> String {
             Side::Requesting => format!("we ask {}", domain(&summary.peer)),
         };
         let waiting = if summary.for_officer { "for an officer" } else { "" };
+        let mut outcome = match &summary.outcome {
+            Some(_) => outcome(summary, None),
+            None => waiting.to_owned(),
+        };
+        if summary.no_reply {
+            outcome = if outcome.is_empty() { "OVERDUE".to_owned() } else { format!("OVERDUE; {outcome}") };
+        }
         [
             short(&summary.id),
             summary.opened.to_string(),
             asked,
             topic(summary.kind).to_owned(),
-            summary.licence_no.clone(),
-            summary.state.as_str().to_owned(),
-            summary.outcome.clone().unwrap_or_else(|| waiting.to_owned()),
+            summary.subject.clone(),
+            word(summary.state.as_str()),
+            outcome,
         ]
     });
-    table(["Id", "Opened", "Who", "Question", "Licence", "State", "Outcome"], rows)
+    table(["Id", "Opened", "Who", "Question", "About", "State", "Outcome"], rows)
 }
 
 /// How an exchange stands.
 pub(crate) fn exchange_summary(view: &ExchangeView) -> String {
     let summary = &view.summary;
-    let question = match summary.kind {
-        Kind::AuthenticityCheck => "is the document genuine?",
-        _ => "was the licence issued, and does it stand?",
+    let (question, about) = match summary.kind {
+        Kind::AuthenticityCheck => ("is the document genuine?", "licence"),
+        Kind::TraceRequest => ("where did this item go?", "item"),
+        Kind::TransitNotification => ("do you object to this shipment?", "shipment"),
+        _ => ("was the licence issued, and does it stand?", "licence"),
     };
     let asked = match summary.side {
         Side::Requested => format!("{} asks us: {question}", summary.peer),
         Side::Requesting => format!("we ask {}: {question}", summary.peer),
     };
+    let result = match summary.outcome {
+        Some(_) => outcome(summary, view.result.as_ref()),
+        None => "none yet".to_owned(),
+    };
     let mut rows = vec![
         ("exchange", summary.id.to_string()),
         ("question", asked),
-        ("licence", summary.licence_no.clone()),
-        ("state", summary.state.as_str().to_owned()),
-        ("outcome", summary.outcome.clone().unwrap_or_else(|| "none yet".to_owned())),
+        (about, summary.subject.clone()),
+        ("state", word(summary.state.as_str())),
+        ("outcome", result),
     ];
+    rows.extend(due(summary).map(|due| ("due", due)));
     rows.extend(summary.case_ref.clone().map(|case| ("our file", case)));
     rows.push(("opened", format!("{}, our leaf {}", summary.opened, summary.leaf)));
     rows.push(("updated", summary.updated.to_string()));
@@ -57,56 +73,151 @@ pub(crate) fn exchange_summary(view: &ExchangeView) -> String {
         let why = view.why_officer.clone().unwrap_or_else(|| "an officer must decide".to_owned());
         rows.push(("for officer", why));
     }
-    rows.extend(view.proposal.as_ref().map(|outcome| ("our list says", outcome.to_string())));
+    rows.extend(view.proposal.as_ref().map(|outcome| ("our list says", said::outcome(outcome))));
     if !view.acts.is_empty() {
-        rows.push(("open to us", view.acts.join(", ")));
+        let acts: Vec<_> = view.acts.iter().map(|act| act_in_words(act, summary.kind)).collect();
+        rows.push(("open to us", acts.join(", ")));
     }
     facts(rows)
+}
+
+fn act_in_words(act: &str, kind: Kind) -> String {
+    match (act, kind) {
+        ("answer", Kind::TransitNotification) => "decide".to_owned(),
+        ("reply_to_conditions", _) => "accept or refuse the conditions".to_owned(),
+        _ => act.replace('_', " "),
+    }
+}
+
+/// What it came to, in words.
+pub(super) fn outcome(summary: &ExchangeSummary, result: Option<&Outcome>) -> String {
+    match (summary.kind, result) {
+        (Kind::TraceRequest, Some(result)) => said::outcome(result),
+        (Kind::TraceRequest, None) => words::in_text(summary.outcome.as_deref().unwrap_or_default()),
+        (Kind::TransitNotification, _) => {
+            let decided = result.map(said::outcome);
+            let decided =
+                decided.or_else(|| summary.outcome.as_deref().map(words::in_text)).unwrap_or_default();
+            match summary.state {
+                State::Rescinded => format!("TAKEN BACK: {decided}"),
+                State::Blocked if !decided.starts_with("objection") => {
+                    format!("CONDITIONS REFUSED: {decided}")
+                }
+                _ => decided,
+            }
+        }
+        // Licences have words of their own, which are as short as they are known.
+        _ => summary.outcome.clone().unwrap_or_default(),
+    }
+}
+
+/// What is owed, by when, and whether that has passed.
+pub(super) fn due(summary: &ExchangeSummary) -> Option<String> {
+    let due = summary.due?;
+    let who = match summary.side {
+        Side::Requested => "we owe: ",
+        Side::Requesting => "",
+    };
+    let passed = if summary.no_reply { "OVERDUE: silence is no answer; " } else { "" };
+    Some(format!("{passed}{who}{due}"))
 }
 
 /// An exchange with everything that happened in it.
 pub(crate) fn exchange(view: &ExchangeView) -> String {
     let mut text = exchange_summary(view);
-    text.push_str("\nPRESENTED\n");
-    text.push_str(&presented(&view.presented));
+    let opener =
+        view.timeline.first().and_then(|item| Body::read(item.kind.as_str(), item.body.clone()).ok());
+    match opener.as_ref().and_then(Body::subject) {
+        Some(Subject::Licence(document)) => {
+            text.push_str("\nPRESENTED\n");
+            text.push_str(&facts(said::presented(document)));
+        }
+        Some(Subject::Trace(request)) => {
+            text.push_str("\nREQUEST\n");
+            text.push_str(&facts(said::request(request)));
+        }
+        Some(Subject::Transit(notification)) => {
+            text.push_str("\nSHIPMENT\n");
+            text.push_str(&facts(said::notification(notification)));
+            for licence in &notification.import_licences {
+                text.push_str("\nIMPORT LICENCE\n");
+                text.push_str(&facts(said::presented(licence)));
+            }
+        }
+        None => {}
+    }
+    if !view.candidates.is_empty() {
+        text.push_str("\nCANDIDATES IN OUR REGISTER\n");
+        text.push_str(&candidates(&view.candidates));
+    }
     text.push_str("\nTIMELINE\n");
     let items = view.timeline.iter().zip(1..).map(|(item, number)| message(item, number, &view.summary));
     text.push_str(&items.collect::<Vec<_>>().join("\n"));
     text
 }
 
-fn presented(document: &Presented) -> String {
-    let mut rows = vec![("number", document.licence_no.to_string())];
-    let mut put = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
-    put("kind", document.licence_kind.as_ref().map(code));
-    put("version", document.version.map(|version| version.to_string()));
-    put("issued by", document.issuing_authority.as_ref().map(ToString::to_string));
-    put("issued at", document.place_of_issue.as_ref().map(ToString::to_string));
-    put("issued on", document.issue_date.map(|date| date.to_string()));
-    put("last day", document.expiry_date.map(|date| date.to_string()));
-    put("from", document.country_export.as_ref().map(ToString::to_string));
-    put("to", document.country_import.as_ref().map(ToString::to_string));
-    put("recipient", document.final_recipient.as_ref().map(ToString::to_string));
-    for line in &document.lines {
-        put("goods", Some(format!("{}. {} {}: {}", line.line, line.quantity, line.unit, line.description)));
-    }
-    facts(rows)
+/// What our register has that may be the item, best first.
+fn candidates(candidates: &[CandidateView]) -> String {
+    let rows = candidates.iter().map(|candidate| {
+        [
+            candidate.record.to_string(),
+            candidate.item.clone(),
+            coded(&candidate.level),
+            candidate.why.join("\n"),
+            said::outcome(&Outcome::Trace(candidate.response.clone())),
+        ]
+    });
+    table(["Record", "Item", "Match", "Why", "We would answer"], rows)
+}
+
+/// An attachment, and whether it is here.
+pub(crate) fn attachment(view: &AttachmentView) -> String {
+    let attachment = &view.attachment;
+    let shown = attachment.view.as_ref().map(|view| format!(" ({})", coded(view))).unwrap_or_default();
+    let here = if view.here { "" } else { ": PENDING, it has not arrived yet" };
+    format!(
+        "{}{shown}, {} bytes, {}{here}",
+        attachment.name,
+        grouped(attachment.length),
+        short(&attachment.digest)
+    )
+}
+
+/// Whether a shipment may pass one State, on a line.
+pub(crate) fn cleared(view: &ExchangeView, clears: bool, why: &str) -> String {
+    let mark = if clears { "yes" } else { "NO " };
+    format!("{mark}  {}  {}: {why}\n", short(&view.summary.id), domain(&view.summary.peer))
 }
 
 fn message(item: &TimelineItem, number: usize, summary: &ExchangeSummary) -> String {
     let ours = item.from == summary.side;
     let who = if ours { "we" } else { domain(&summary.peer) };
     // What changes an answer that somebody may have acted on must not be overlooked.
-    let mark = if matches!(item.kind, Kind::Correction | Kind::LicenceNotice) { "!! " } else { "" };
+    let mark = match item.kind {
+        Kind::Correction | Kind::LicenceNotice | Kind::TransitDecisionWithdrawal => "!! ",
+        _ => "",
+    };
     let without =
         if item.effective { "" } else { " (WITHOUT EFFECT: it came late or crossed another; kept)" };
     let name = format!("{number}.");
-    let mut rows = vec![
-        (name.as_str(), format!("{mark}{who}: {}{without}", said(item))),
+    let mut rows = vec![(name.as_str(), format!("{mark}{who}: {}{without}", sentence(item)))];
+    rows.extend(details(item));
+    rows.extend(item.attachments.iter().map(|view| ("attached", attachment(view))));
+    rows.extend(item.persons.iter().map(|person| {
+        let born = person.birth_date.map(|date| format!(", born {date}")).unwrap_or_default();
+        let of = person.nationality.as_ref().map(|state| format!(", {state}")).unwrap_or_default();
+        let document = person.document.as_ref().map(|document| format!(", {document}")).unwrap_or_default();
+        let note = person.note.as_ref().map(|note| format!(". {note}")).unwrap_or_default();
+        ("person", format!("{}: {}{born}{of}{document}{note}", coded(&person.role), person.name))
+    }));
+    if item.persons_absent > 0 {
+        rows.push(("person", format!("{} not here: withheld, or erased", item.persons_absent)));
+    }
+    rows.extend([
         ("by", item.by.to_string()),
         ("sealed", item.sealed.to_string()),
         ("recorded", format!("{}, our leaf {}", item.recorded, item.leaf)),
-    ];
+    ]);
     rows.push(match (&item.receipt, item.sender_leaf) {
         (Some(receipt), _) if ours => ("receipt", proven(receipt)),
         (None, _) if ours => ("receipt", "NOT DELIVERED YET".to_owned()),
@@ -126,38 +237,6 @@ fn message(item: &TimelineItem, number: usize, summary: &ExchangeSummary) -> Str
     facts(rows)
 }
 
-/// What a message says, in a sentence.
-fn said(item: &TimelineItem) -> String {
-    let noted = |text: String, note: Option<String>| match note {
-        Some(note) => format!("{text}. {note}"),
-        None => text,
-    };
-    match Body::read(item.kind.as_str(), item.body.clone()) {
-        Ok(Body::Acknowledgement(body)) => {
-            let expected = body.expected.map(|date| format!(", an answer is expected by {date}"));
-            let text = format!("taken charge of by {}{}", body.unit, expected.unwrap_or_default());
-            noted(text, body.note.map(String::from))
-        }
-        Ok(Body::AuthenticityCheck(body)) => format!("is {} genuine?", body.presented.licence_no),
-        Ok(Body::AuthenticityResult(body)) => noted(body.result.to_string(), body.note.map(String::from)),
-        Ok(Body::Correction(body)) => format!("CORRECTION: {}, because: {}", body.outcome, body.reason),
-        Ok(Body::LicenceNotice(body)) => {
-            let text =
-                format!("NOTICE: {} is {} since {}", body.licence_no, coded(&body.event), body.effective);
-            noted(text, body.note.map(String::from))
-        }
-        Ok(Body::LicenceVerificationRequest(body)) => {
-            format!("was {} issued, and does it stand?", body.presented.licence_no)
-        }
-        Ok(Body::LicenceVerificationResponse(body)) => {
-            noted(body.answer.to_string(), body.note.map(String::from))
-        }
-        Ok(Body::Withdrawal(body)) => format!("withdrawn: {}", body.reason),
-        // A newer node may know more than we do: show it as it is.
-        Err(_) => format!("{} {}", item.kind, item.body),
-    }
-}
-
 fn proven(receipt: &ReceiptView) -> String {
     let place = format!("{}, their leaf {}; proven to us {}", receipt.at, receipt.leaf, receipt.recorded);
     match receipt.refused {
@@ -174,19 +253,19 @@ fn conditions(handling: &Handling) -> String {
     let words = |list: Vec<String>| list.join(", ");
     let mut parts = vec![format!(
         "{} under {}",
-        coded(&handling.purpose),
-        words(handling.legal_basis.iter().map(coded).collect())
+        code(&handling.purpose),
+        words(handling.legal_basis.iter().map(code).collect())
     )];
     parts.push(if handling.confidential { "confidential" } else { "not confidential" }.to_owned());
     if !handling.restrictions.is_empty() {
-        parts.push(words(handling.restrictions.iter().map(coded).collect()));
+        parts.push(words(handling.restrictions.iter().map(code).collect()));
     }
     let release = words(handling.release_to.iter().map(ToString::to_string).collect());
     let release = if release.is_empty() { release } else { format!(" ({release})") };
-    parts.push(format!("onward {}{release}", coded(&handling.onward)));
+    parts.push(format!("onward {}{release}", code(&handling.onward)));
     parts.extend(handling.embargo_until.map(|date| format!("not to be used before {date}")));
     parts.extend(handling.retain_until.map(|date| format!("to be kept until {date}")));
-    parts.push(format!("personal data {}", coded(&handling.personal_data)));
+    parts.push(format!("personal data {}", code(&handling.personal_data)));
     parts.extend(handling.unknown.iter().map(|(name, value)| format!("{name} {value}")));
     if !handling.is_understood() {
         parts.insert(0, "NOT ALL UNDERSTOOD HERE, keep to the strictest".to_owned());
@@ -194,28 +273,32 @@ fn conditions(handling: &Handling) -> String {
     parts.join("; ")
 }
 
-fn coded<T: Serialize>(value: &Coded<T>) -> String {
-    code(value)
-}
-
 fn topic(kind: Kind) -> &'static str {
     match kind {
         Kind::AuthenticityCheck => "authenticity",
+        Kind::TraceRequest => "trace",
+        Kind::TransitNotification => "transit",
         _ => "verification",
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use liaison_protocol::attachment::{Attachment, SALT_LEN, digest};
     use liaison_protocol::authority::{By, Timestamp};
+    use liaison_protocol::case::Progress;
+    use liaison_protocol::deadline::{Due, Owing};
     use liaison_protocol::handling::LegalBasis;
-    use liaison_protocol::licence::{Answer, GoodsLine};
+    use liaison_protocol::licence::{Answer, GoodsLine, Presented};
     use liaison_protocol::merkle::Hash;
     use liaison_protocol::message::{CaseRefs, MessageId, Outcome};
-    use liaison_protocol::operator::State;
+    use liaison_protocol::operator::{CaseView, HopView};
+    use liaison_protocol::trace::{MatchLevel, TraceRequest, TraceResponse};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::commands::files::from_toml;
+    use crate::render::case;
     use crate::render::tests::assert_page;
 
     const BORN: u64 = 1_790_000_000;
@@ -239,6 +322,21 @@ pub(crate) mod tests {
             receipt: None,
             sender_leaf: None,
             effective: true,
+            attachments: Vec::new(),
+            persons: Vec::new(),
+            persons_absent: 0,
+        }
+    }
+
+    /// A photograph with this content.
+    pub(crate) fn attachment_of(content: &[u8]) -> Attachment {
+        Attachment {
+            digest: digest(&[7; SALT_LEN], content),
+            salt: "BwcHBwcHBwcHBwcHBwcHBw".to_owned(),
+            length: content.len() as u64,
+            media_type: "image/jpeg".parse().expect("a line"),
+            name: "photo.jpg".parse().expect("a line"),
+            view: None,
         }
     }
 
@@ -275,23 +373,224 @@ pub(crate) mod tests {
                 peer: "firearms.example.ke/liaison".parse().expect("a node"),
                 side: Side::Requesting,
                 state: State::Answered,
-                licence_no: "KE-IMP 2026/0042".to_owned(),
+                subject: "KE-IMP 2026/0042".to_owned(),
                 case_ref: Some("EXP-2026-117".to_owned()),
                 outcome: Some(valid.to_string()),
                 for_officer: false,
+                due: None,
+                no_reply: false,
+                valid_to: None,
                 opened: Timestamp(BORN + 1),
                 updated: Timestamp(BORN + 5),
                 leaf: 12,
             },
-            presented,
             result: Some(valid),
             notice: None,
             why_officer: None,
             proposal: None,
+            candidates: Vec::new(),
             acts: vec!["withdraw".to_owned()],
             timeline: vec![asked, answered],
         }
     }
+
+    /// What Peru asks Czechia.
+    pub(crate) fn trace_request() -> TraceRequest {
+        let template = from_toml(include_str!("../../templates/trace-firearm.toml")).expect("a template");
+        serde_json::from_value(template).expect("a request")
+    }
+
+    /// What Czechia answers.
+    fn trace_response() -> TraceResponse {
+        serde_json::from_value(json!({
+            "result_code": "EXPORTED_TO", "match_level": "PARTIAL", "matched_item": trace_request().item,
+            "chosen_because": "position 3: ? stands for 1", "registers_searched": ["register"],
+            "search_date": "2026-11-24",
+            "events": [{ "event": "EXPORTED", "date": "2021-09-14", "to": "KEN", "licence_no": "CZ-EXP-2021-0318" }],
+            "last_legal_record": { "status": "EXPORTED", "date": "2021-09-14", "holder": "DEALER", "reference": "CZ-1" },
+            "next_hop": { "state": "KEN", "why": "exported there on 2021-09-14", "licence_no": "CZ-EXP-2021-0318" },
+        }))
+        .expect("a response")
+    }
+
+    /// Peru has asked Czechia about a pistol, and Czechia has answered.
+    pub(crate) fn trace_view() -> ExchangeView {
+        let mut view = exchange_view();
+        let (request, response) = (trace_request(), trace_response());
+        let mut asked = item("asked", Side::Requesting, Kind::TraceRequest, json!(request));
+        asked.receipt = delivered();
+        let mut answered = item("answered", Side::Requested, Kind::TraceResponse, json!(response));
+        answered.sender_leaf = Some(41);
+        view.summary.kind = Kind::TraceRequest;
+        view.summary.subject = request.item.title();
+        view.candidates = vec![CandidateView {
+            record: "CZ-1".parse().expect("a line"),
+            item: request.item.title(),
+            level: MatchLevel::Partial,
+            why: vec!["position 3: ? stands for 1".to_owned(), "make and calibre agree".to_owned()],
+            response: response.clone(),
+        }];
+        view.summary.outcome = Some(response.to_string());
+        view.result = Some(Outcome::Trace(response));
+        view.timeline = vec![asked, answered];
+        view
+    }
+
+    /// The case of it.
+    pub(crate) fn case_view() -> CaseView {
+        let view = trace_view();
+        CaseView {
+            trace_case: "LIM-2026-0042".parse().expect("a line"),
+            item: view.summary.subject.clone(),
+            progress: Progress::NextHopProposed,
+            why: "CZE names KEN: exported there on 2021-09-14".to_owned(),
+            diversion: None,
+            next: trace_response().next_hop,
+            time_to_recovery_days: Some(1844),
+            hops: vec![HopView { hop: 1, asked: "CZE".parse().expect("a State"), exchange: view.summary }],
+        }
+    }
+
+    /// Peru has told Uganda of a shipment, and Uganda does not object.
+    pub(crate) fn transit_view() -> ExchangeView {
+        let mut view = exchange_view();
+        let decision = json!({
+            "decision": "NO_OBJECTION", "valid_from": "2026-12-01", "valid_to": "2026-12-20",
+        });
+        let notification = from_toml(include_str!("../../templates/transit.toml")).expect("a template");
+        let mut told = item("told", Side::Requesting, Kind::TransitNotification, notification);
+        told.receipt = delivered();
+        view.summary.kind = Kind::TransitNotification;
+        view.summary.subject = "EXP-2026-117 through KEN, UGA".to_owned();
+        view.summary.state = State::Cleared;
+        view.summary.outcome = Some("NO_OBJECTION until 2026-12-20".to_owned());
+        view.result = serde_json::from_value(decision.clone()).ok();
+        view.timeline = vec![told, item("decided", Side::Requested, Kind::TransitDecision, decision)];
+        view
+    }
+
+    #[test]
+    fn what_is_overdue_pending_or_absent_is_said_so() {
+        let mut view = trace_view();
+        view.summary.due = Some(Due { owing: Owing::Answer, at: Timestamp(BORN) });
+        view.summary.no_reply = true;
+        let due = "due         OVERDUE: silence is no answer; answer by 2026-09-21 14:13:20Z\n";
+        assert!(exchange(&view).contains(due), "{}", exchange(&view));
+        assert!(
+            exchanges(&[view.summary.clone()]).contains("OVERDUE"),
+            "{}",
+            exchanges(&[view.summary.clone()])
+        );
+        let mut attached = json!(attachment_of(b"a picture"));
+        attached["here"] = false.into();
+        view.timeline[0].attachments = vec![serde_json::from_value(attached).expect("an attachment")];
+        view.timeline[0].persons_absent = 1;
+        let person = json!({ "role": "POSSESSOR", "name": "A. N. Other", "birth_date": "1980-01-31" });
+        view.timeline[0].persons = vec![serde_json::from_value(person).expect("a person")];
+        let text = exchange(&view);
+        assert!(text.contains("photo.jpg, 9 bytes, "), "{text}");
+        assert!(text.contains(": PENDING, it has not arrived yet\n"), "{text}");
+        assert!(text.contains("possessor: A. N. Other, born 1980-01-31\n"), "{text}");
+        assert!(text.contains("1 not here: withheld, or erased\n"), "{text}");
+    }
+
+    #[test]
+    fn a_clearance_that_was_taken_back_does_not_read_like_one() {
+        let mut view = transit_view();
+        let outcome = |view: &ExchangeView| {
+            let text = exchange_summary(view);
+            let line = text.lines().find_map(|line| line.strip_prefix("outcome")).unwrap_or_default();
+            line.trim().to_owned()
+        };
+        assert_eq!(outcome(&view), "no objection, from 2026-12-01 to 2026-12-20");
+        view.summary.state = State::Rescinded;
+        assert!(outcome(&view).starts_with("TAKEN BACK: no objection"));
+        assert!(exchanges(&[view.summary.clone()]).contains("TAKEN BACK"));
+        view.summary.state = State::Blocked;
+        assert!(outcome(&view).starts_with("CONDITIONS REFUSED: "));
+    }
+
+    #[test]
+    fn a_trace_shows_what_was_asked_what_our_register_has_and_what_was_answered() {
+        assert_page(&exchange(&trace_view()), TRACE);
+    }
+
+    const TRACE: &str = "
+exchange    xmeQ2llDxEZt2AY03rY_Thnwfn-BYk8iK4b-z5__ZEU
+question    we ask firearms.example.ke/liaison: where did this item go?
+item        pistol Ceska zbrojovka 75, 9x19, no. B7?42
+state       answered
+outcome     exported to KEN
+our file    EXP-2026-117
+opened      2026-09-21 14:13:21Z, our leaf 12
+updated     2026-09-21 14:13:25Z
+open to us  withdraw
+
+REQUEST
+item            pistol Ceska zbrojovka 75, 9x19, no. B7?42
+made in         CZE
+mark            serial: B7?42, worn, on the frame
+identified by   trained officer
+recovered       2026-10-02, Callao, Ventanilla: seized in criminal proceedings
+circumstances   Found under the seat of a car that was stopped at a checkpoint.
+may be illicit  suspected. Held without a licence, contrary to Law 30299, art. 7.
+offences        unknown
+asked           last legal holder, theft status
+for use as      investigation
+own records     register of firearms on 2026-10-03: Nothing under this number.
+case            LIM-2026-0042, hop 1
+
+CANDIDATES IN OUR REGISTER
+RECORD  ITEM                                  MATCH    WHY                         WE WOULD ANSWER
+CZ-1    pistol Ceska zbrojovka 75, 9x19, no.  partial  position 3: ? stands for 1  exported to KEN
+        B7?42                                          make and calibre agree
+
+TIMELINE
+1.          we: where did this go? pistol Ceska zbrojovka 75, 9x19, no. B7?42
+by          quispe
+sealed      2026-09-21 14:13:20Z
+recorded    2026-09-21 14:13:21Z, our leaf 12
+receipt     2026-09-21 14:13:22Z, their leaf 40; proven to us 2026-09-21 14:13:23Z
+conditions  LICENSING under FP_10_2A; confidential; DESIGNATED_AUTHORITIES_ONLY, PURPOSE_BOUND,
+            NO_THIRD_PARTY_WITHOUT_CONSENT; onward WITH_CONSENT; personal data NONE
+message     xmeQ2llDxEZt2AY03rY_Thnwfn-BYk8iK4b-z5__ZEU
+
+2.            firearms.example.ke: exported to KEN
+on record     pistol Ceska zbrojovka 75, 9x19, no. B7?42
+match         partial
+chosen        position 3: ? stands for 1
+history       2021-09-14  exported to KEN, licence CZ-EXP-2021-0318
+last record   exported since 2021-09-14, holder: dealer, record CZ-1
+ask next      KEN: exported there on 2021-09-14, under licence CZ-EXP-2021-0318
+searched      register on 2026-11-24
+by            quispe
+sealed        2026-09-21 14:13:20Z
+recorded      2026-09-21 14:13:21Z, our leaf 12
+in their log  their leaf 41, proven
+conditions    LICENSING under FP_10_2A; confidential; DESIGNATED_AUTHORITIES_ONLY, PURPOSE_BOUND,
+              NO_THIRD_PARTY_WITHOUT_CONSENT; onward WITH_CONSENT; personal data NONE
+message       aMeAzRMqApnHzT-oZJeDy8KHKpjZDNTta5aW48YcTGg
+";
+
+    #[test]
+    fn a_case_is_told_hop_by_hop() {
+        assert_page(&case(&case_view(), &[trace_view()]), CASE);
+    }
+
+    const CASE: &str = "
+case         LIM-2026-0042
+item         pistol Ceska zbrojovka 75, 9x19, no. B7?42
+progress     next hop proposed: CZE names KEN: exported there on 2021-09-14
+to recovery  1844 days from the last legal record to the recovery
+ask next     KEN: exported there on 2021-09-14, under licence CZ-EXP-2021-0318
+             liaison case next LIM-2026-0042
+
+1.         We asked CZE on 2026-09-21
+answer     exported to KEN
+on record  pistol Ceska zbrojovka 75, 9x19, no. B7?42
+history    2021-09-14  exported to KEN, licence CZ-EXP-2021-0318
+exchange   xmeQ2llDxE
+";
 
     #[test]
     fn an_exchange_is_told_from_the_question_to_the_last_receipt() {
@@ -347,7 +646,7 @@ message       aMeAzRMqApnHzT-oZJeDy8KHKpjZDNTta5aW48YcTGg
     }
 
     const EXCHANGES: &str = "
-ID          OPENED      WHO                  QUESTION      LICENCE    STATE      OUTCOME
+ID          OPENED      WHO                  QUESTION      ABOUT      STATE      OUTCOME
 xmeQ2llDxE  2026-09-21  we ask               verification  KE-IMP     answered   VALID until
             14:13:21Z   firearms.example.ke                2026/0042             2027-02-28
 xmeQ2llDxE  2026-09-21  firearms.example.ke  authenticity  KE-IMP     delivered  for an officer

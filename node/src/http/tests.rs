@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
 
+use liaison_protocol::handling::Recipient;
 use liaison_protocol::operator::Act;
 use serde_json::json;
 
@@ -21,6 +22,7 @@ struct Books {
     keys: BTreeMap<String, (Hash, usize)>,
     key_sets: String,
     licences: u64,
+    attachments: Vec<(Attachment, Vec<u8>)>,
     /// What was ordered, and by whom.
     orders: Vec<String>,
     asked: Option<Filter>,
@@ -146,9 +148,9 @@ impl Operator for Bureau {
             let exchange: ExchangeView = view(json!({
                 "id": Hash::of(&leaf.to_be_bytes()), "kind": "licence-verification-request",
                 "peer": request.peer, "side": "requesting", "state": "requested",
-                "licence_no": request.opening.presented.licence_no, "for_officer": false,
+                "subject": request.opening.question.body().subject().map(|subject| subject.to_string()), "for_officer": false,
                 "opened": 1_790_000_000, "updated": 1_790_000_000, "leaf": leaf,
-                "presented": request.opening.presented, "acts": ["withdraw"], "timeline": [],
+                "acts": ["withdraw"], "timeline": [],
             }));
             books.exchanges.push(exchange.clone());
             Ok(Opened { view: exchange, new: true })
@@ -179,6 +181,73 @@ impl Operator for Bureau {
         })
     }
 
+    fn put_attachment(&self, who: OfficerId, upload: Upload) -> Answer<'_, Attachment> {
+        self.answer(move |books| {
+            books.order(&who, "attach");
+            let attachment = Attachment {
+                digest: Hash::of(&upload.content),
+                salt: "AAAAAAAAAAAAAAAAAAAAAA".into(),
+                length: upload.content.len() as u64,
+                media_type: upload.media_type,
+                name: upload.name,
+                view: upload.view.map(liaison_protocol::handling::Coded::Known),
+            };
+            books.attachments.push((attachment.clone(), upload.content));
+            Ok(attachment)
+        })
+    }
+
+    fn attachment(&self, exchange: String, digest: String) -> Answer<'_, Content> {
+        self.answer(move |books| {
+            books.exchange(&exchange)?;
+            let found = books.attachments.iter().find(|(held, _)| held.digest.to_string() == digest);
+            let (attachment, content) = found.cloned().ok_or_else(|| Mistake::Unknown("no such".into()))?;
+            if content == b"pending" {
+                return Err(Mistake::Forbidden("pending".into()));
+            }
+            let read = move |offset: u64, length: u32| {
+                let rest = &content[offset as usize..];
+                Ok(rest[..rest.len().min(length as usize)].to_vec())
+            };
+            Ok(Content { attachment, read: Arc::new(read) })
+        })
+    }
+
+    fn import_firearms(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, FirearmsView> {
+        self.answer(move |books| {
+            books.order(&who, "import firearms");
+            Ok(FirearmsView { firearms: csv.iter().filter(|byte| **byte == b'\n').count() as u64 })
+        })
+    }
+
+    fn cases(&self) -> Answer<'_, Vec<CaseView>> {
+        self.answer(|_| Ok(Vec::new()))
+    }
+
+    fn case(&self, trace_case: Line) -> Answer<'_, CaseView> {
+        self.answer(move |_| Err(Mistake::Unknown(format!("no trace case {trace_case}"))))
+    }
+
+    fn conclude(&self, _: OfficerId, trace_case: Line, _: TraceOutcome) -> Answer<'_, CaseView> {
+        self.case(trace_case)
+    }
+
+    fn evidence(
+        &self,
+        who: OfficerId,
+        id: String,
+        request: EvidenceRequest,
+    ) -> Answer<'_, (MessageId, Vec<u8>)> {
+        self.answer(move |books| {
+            let exchange = books.exchange(&id)?.summary.id;
+            books.order(&who, format!("evidence for {}", request.recipient));
+            match request.recipient {
+                Recipient::State(_) => Err(Mistake::Withheld("not for that State".into())),
+                _ => Ok((exchange, b"the archive".to_vec())),
+            }
+        })
+    }
+
     fn import_licences(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, ImportView> {
         self.answer(move |books| {
             books.order(&who, "import");
@@ -199,9 +268,9 @@ impl Operator for Bureau {
         self.answer(move |_| Ok(ConsistencyView { from, to, proof: vec![Hash::ZERO] }))
     }
 
-    fn ready(&self) -> ReadyView {
+    fn ready(&self) -> Answer<'_, ReadyView> {
         let ready = !self.0.lock().expect("not poisoned").asleep;
-        ReadyView { ready, why: (!ready).then(|| "asleep".into()) }
+        Box::pin(std::future::ready(Ok(ReadyView { ready, why: (!ready).then(|| "asleep".into()) })))
     }
 }
 
@@ -397,12 +466,35 @@ fn every_route_of_the_document_is_served_and_no_other() {
         // A beginning of the id is the node's to resolve.
         let one = visitor.ask("GET", &format!("/v1/exchanges/{}", &id[..6]), Value::Null);
         assert_eq!(one.json()["id"], id);
+        let photo = visitor.ask("PUT", "/v1/attachments?name=mark.csv&view=MARK", json!("a photograph"));
+        assert_eq!((photo.status, &photo.json()["view"]), (201, &json!("MARK")));
+        let digest = photo.json()["digest"].as_str().expect("a digest").to_owned();
+        let read = visitor.ask("GET", &format!("/v1/exchanges/{id}/attachments/{digest}"), Value::Null);
+        assert_eq!((read.status, read.body.as_str()), (200, "a photograph"));
+
         let act = json!({"act": "withdraw", "reason": "found it"});
         let done = visitor.ask("POST", &format!("/v1/exchanges/{id}/acts"), act);
         assert_eq!(done.json()["state"], "withdrawn");
 
+        let path = format!("/v1/exchanges/{id}/evidence");
+        let given = visitor.ask("POST", &path, json!({"purpose": "LICENSING", "for": "court"}));
+        assert_eq!(given.status, 200);
+        assert!(given.has("content-type: application/x-tar"), "{}", given.head);
+        let name = format!("content-disposition: attachment; filename=\"evidence-{}.tar\"", &id[..10]);
+        assert!(given.has(&name), "{}", given.head);
+        let abroad = json!({"purpose": "LICENSING", "for": "CHL"});
+        assert_eq!(visitor.ask("POST", &path, abroad).problem(403), "not for that State");
+        let nobody = json!({"purpose": "LICENSING", "for": "the press"});
+        assert!(visitor.ask("POST", &path, nobody).problem(400).contains("auditor, court or prosecutor"));
+
         let import = visitor.ask("PUT", "/v1/licences", json!("number\nKE-1\n"));
         assert_eq!(import.json(), json!({"licences": 2, "notices": 0}));
+        let import = visitor.ask("PUT", "/v1/firearms", json!("record_no\n1\n"));
+        assert_eq!(import.json(), json!({"firearms": 2}));
+        assert_eq!(visitor.ask("GET", "/v1/cases", Value::Null).json(), json!([]));
+        assert!(visitor.ask("GET", "/v1/cases/K-1", Value::Null).problem(404).contains("K-1"));
+        let outcome = json!({"conclusion": "STALLED", "useful": false});
+        visitor.ask("POST", "/v1/cases/K-1/conclusion", outcome).problem(404);
 
         assert_eq!(
             visitor.ask("GET", "/v1/log/checkpoint", Value::Null).problem(503),
@@ -419,7 +511,8 @@ fn every_route_of_the_document_is_served_and_no_other() {
         let used = visitor.used.lock().expect("not poisoned");
         let used: BTreeSet<String> = used
             .iter()
-            .map(|route| route.replace("armas.example.pe%2Fliaison", "{peer}"))
+            .map(|route| route.replace("armas.example.pe%2Fliaison", "{peer}").replace("K-1", "{case}"))
+            .map(|route| route.replace(&digest, "{digest}"))
             .map(|route| route.replace(id, "{id}").replace(&id[..6], "{id}"))
             .collect();
         assert_eq!(used, documented());
@@ -527,11 +620,66 @@ fn a_key_for_an_act_holds_for_one_exchange() {
 }
 
 #[test]
+fn an_attachment_is_taken_as_it_is_and_given_as_nothing_a_browser_would_run() {
+    rehearse(|visitor| {
+        let bearer = format!("Bearer {}", visitor.token);
+        let put = |query: &str, media: &str, body: &[u8]| {
+            let headers = [("authorization", bearer.as_str()), ("content-type", media)];
+            visitor.send("PUT", &format!("/v1/attachments{query}"), &headers, body)
+        };
+        let opened = visitor.ask_with("POST", "/v1/exchanges", &[("idempotency-key", "1")], opening()).json();
+        let id = opened["id"].as_str().expect("an id");
+        let get = |digest: &str| {
+            visitor.ask("GET", &format!("/v1/exchanges/{id}/attachments/{digest}"), Value::Null)
+        };
+        // A name that would break out of its header; a type that a browser would run.
+        let name = "?name=%22%3B%20a%3D1%20%C3%A9.html";
+        let held = put(name, "Text/HTML; charset=utf-8", b"<script>").json();
+        assert_eq!(
+            (&held["media_type"], &held["name"]),
+            (&json!("text/html"), &json!("\"; a=1 \u{e9}.html"))
+        );
+        let given = get(held["digest"].as_str().expect("a digest"));
+        assert_eq!((given.status, given.body.as_str()), (200, "<script>"));
+        assert!(given.has("content-disposition: attachment; filename*=UTF-8''%22%3B%20a%3D1%20%C3%A9.html"));
+        assert!(
+            given.has("content-security-policy: sandbox; default-src 'none'")
+                && given.has("content-length: 8")
+        );
+
+        let long = vec![b'x'; 300_000];
+        let held = put("?name=long&view=LEFT", "image/jpeg", &long).json();
+        let given = get(held["digest"].as_str().expect("a digest"));
+        assert!(given.has("content-type: image/jpeg") && given.body.as_bytes() == long);
+
+        let pending = put("?name=p", "image/png", b"pending").json();
+        get(pending["digest"].as_str().expect("a digest")).problem(409);
+        get("nothing").problem(404);
+        for media in
+            ["", "image", "image/", "/jpeg", "image/j peg", "image/<", &format!("a/{}", "b".repeat(128))]
+        {
+            put("?name=n", media, b"x").problem(415);
+        }
+        for query in ["", "?name=", "?name=n&view=TOP", "?name=n&more=1", "?name=a%0Ab"] {
+            put(query, "image/png", b"x").problem(400);
+        }
+        put("?name=n", "image/png", &vec![0; (32 << 20) + 1]).problem(413);
+    });
+}
+
+#[test]
 fn a_body_has_a_limit() {
     rehearse(|visitor| {
         let mut large = admission();
         large["key_sets"] = json!(format!("{PERU}\n{}", "x".repeat(SMALL)));
         assert_eq!(visitor.ask("POST", "/v1/peers", large).status, 201);
+        // The longest chain there may be, and the longest version: JSON writes each of their quotation marks as two.
+        let longest = "\"".repeat(key_set::MAX_CHAIN * key_set::MAX_BYTES);
+        let mut whole = admission();
+        whole["key_sets"] = json!(format!("{PERU}\n{}", &longest[200..]));
+        assert_eq!(visitor.ask("POST", "/v1/peers", whole).status, 201);
+        let version = json!({"key_set": longest[..key_set::MAX_BYTES]});
+        assert_eq!(visitor.ask("POST", "/v1/node/key-sets", version).status, 200);
         let bearer = format!("Bearer {}", visitor.token);
         for (method, path, media, limit) in [
             ("POST", "/v1/exchanges", "application/json", SMALL),
@@ -610,7 +758,7 @@ fn a_bad_body_is_told_where_it_is_bad() {
 fn a_query_is_read_into_a_filter_or_refused() {
     rehearse(|visitor| {
         let all = "peer=armas.example.pe%2Fliaison&state=answered&side=requested&kind=authenticity-check\
-                   &licence_no=KE%20IMP%2F7&for_officer=true&limit=200&after=AAAAAAAAAAw";
+                   &subject=KE%20IMP%2F7&for_officer=true&limit=200&after=AAAAAAAAAAw";
         assert_eq!(visitor.ask("GET", &format!("/v1/exchanges?{all}"), Value::Null).status, 200);
         let asked = visitor.bureau.0.lock().expect("not poisoned").asked.take();
         let expected = Filter {
@@ -618,7 +766,8 @@ fn a_query_is_read_into_a_filter_or_refused() {
             state: Some(State::Answered),
             side: Some(Side::Requested),
             kind: Some(Kind::AuthenticityCheck),
-            licence_no: Some("KE IMP/7".into()),
+            subject: Some("KE IMP/7".into()),
+            overdue: None,
             for_officer: Some(true),
             limit: 200,
             after: Some(12),
@@ -680,7 +829,12 @@ fn what_is_not_there_is_a_problem_too() {
 
 #[test]
 fn a_node_that_does_not_answer_keeps_nobody_waiting_for_ever() {
-    let bounds = Bounds { at_once: 1, request: Duration::from_millis(400), import: Duration::from_millis(1) };
+    let bounds = Bounds {
+        at_once: 1,
+        request: Duration::from_millis(400),
+        import: Duration::from_millis(1),
+        ..Bounds::default()
+    };
     rehearse_with(bounds, |visitor| {
         visitor.bureau.0.lock().expect("not poisoned").asleep = true;
         let ready = visitor.ask("GET", "/v1/ready", Value::Null);
@@ -696,6 +850,25 @@ fn a_node_that_does_not_answer_keeps_nobody_waiting_for_ever() {
             assert!(first.join().expect("answered").problem(503).contains("no answer in time"));
         });
         assert!(visitor.ask("PUT", "/v1/licences", json!("x")).problem(503).contains("no answer in time"));
+    });
+}
+
+#[test]
+fn strangers_cannot_take_every_place_and_do_not_keep_those_they_take() {
+    let bounds = Bounds { connections: 8, request: Duration::from_secs(1), ..Bounds::default() };
+    rehearse_with(bounds, |visitor| {
+        let strangers: Vec<TcpStream> =
+            (0..40).map(|_| TcpStream::connect(visitor.address).expect("it listens")).collect();
+        std::thread::sleep(Duration::from_millis(300));
+        let ended = |stranger: &TcpStream| {
+            stranger.set_nonblocking(true).expect("a socket");
+            !matches!((&*stranger).read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        };
+        assert_eq!(strangers.iter().filter(|stranger| !ended(stranger)).count(), 8);
+        // Nobody says a word: the handshake has its time, and then there is room again.
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(strangers.iter().filter(|stranger| !ended(stranger)).count(), 0);
+        assert_eq!(visitor.ask("GET", "/v1/node", Value::Null).status, 200);
     });
 }
 

@@ -12,8 +12,7 @@ use crate::authority::{NodeId, Timestamp};
 use crate::entry::{BadEntry, Entry, EntryKind};
 use crate::key_set::{Fingerprint, KeyChain, KeySetFlaw};
 use crate::merkle::{LeafIndex, TreeHead};
-use crate::note::open_cosigned;
-use crate::note::{Checkpoint, NoteFlaw, NoteSignature, SignedCheckpoint, SignedNote};
+use crate::note::{Checkpoint, NoteFlaw, SignedCheckpoint, SignedNote};
 
 /// A [`Folder`] that can say which files it has.
 pub trait ListedFolder: Folder {
@@ -185,20 +184,6 @@ impl<'a> LogId<'a> {
         let number = logs.map(|log| log.n).find(|n| node.log_origin(*n) == origin);
         Ok(Self { chain, number: number.ok_or(NoteFlaw::Origin)?, origin })
     }
-
-    /// Open a checkpoint that may be older than the log's newest key.
-    fn open(&self, note: &str) -> Result<(SignedCheckpoint, Vec<NoteSignature>), NoteFlaw> {
-        let keys = self.chain.after(0).filter_map(|signed| signed.set().log_key(self.number));
-        let mut opened = Err(NoteFlaw::NotSigned);
-        for key in keys {
-            opened = open_cosigned(note, &self.origin, key);
-            // Only a note that some other key signed can still be good under the next.
-            if opened != Err(NoteFlaw::NotSigned) {
-                break;
-            }
-        }
-        opened
-    }
 }
 
 /// Every head in `witnessed/`, with its cosignature checked.
@@ -226,7 +211,7 @@ fn witness<F: Folder>(folder: &F, log: &LogId<'_>, domain: &str) -> Result<Witne
     let bad = |flaw| LogFlaw::Witnessed { file: file.clone(), flaw };
     let note = read(folder, &file)?.ok_or_else(|| LogFlaw::Missing(file.clone()))?;
     let note = str::from_utf8(&note).map_err(|_| bad(NoteFlaw::Form))?;
-    let (signed, lines) = log.open(note).map_err(bad)?;
+    let (signed, lines) = log.chain.open_checkpoint(note, log.number).map_err(bad)?;
     match chain.cosigned_at(&lines, signed.checkpoint()) {
         Ok(at) => Ok(Witnessed { chain, head: *signed.head(), at }),
         Err(flaw) => Err(LogFlaw::Cosignature { file, by, flaw }),
@@ -388,6 +373,8 @@ mod tests {
                 logs: vec![LogName { n: 1, kid: "log-1".into() }],
                 revoked: Vec::new(),
                 contact: Default::default(),
+                calendar: None,
+                targets: Vec::new(),
             };
             let chain = KeyChain::start(signed(&set, seed)).expect("version 1");
             Self { seed, set, chain }

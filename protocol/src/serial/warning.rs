@@ -8,7 +8,7 @@ use std::fmt;
 use super::Reading;
 use crate::item::{AmmunitionLot, Calibre, Firearm, Item};
 use crate::letters;
-use crate::mark::MarkKind;
+use crate::mark::{MarkKind, UNREAD};
 
 /// What a string looks like that was given as a serial number, or what else to look at before asking.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -104,7 +104,7 @@ pub fn warnings(mark_raw: &str, item: &Item) -> Vec<Warning> {
 struct Text {
     /// Capitals, European digits, signs as they are.
     plain: String,
-    /// Its letters and digits, in runs between signs.
+    /// Its letters and digits, in runs between signs. A figure that could not be read belongs to its run.
     words: Vec<String>,
     /// Its letters and digits in one.
     joined: String,
@@ -115,7 +115,7 @@ impl Text {
         let upper: String = letters::nfkc(text.trim()).to_uppercase();
         let plain: String = upper.chars().map(|letter| letters::digit(letter).unwrap_or(letter)).collect();
         let words: Vec<String> = plain
-            .split(|letter: char| !letter.is_alphanumeric())
+            .split(|letter: char| !letter.is_alphanumeric() && letter != UNREAD)
             .filter(|word| !word.is_empty())
             .map(str::to_owned)
             .collect();

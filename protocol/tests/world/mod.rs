@@ -1,4 +1,4 @@
-//! Three States with fixed keys, and a desk in memory: what the vectors and the examples are made of and held against.
+//! Four States with fixed keys, and a desk in memory: what the vectors and the examples are made of and held against.
 //!
 //! Every key is the Ed25519 key of the seed SHA-256("liaison vectors <domain> <key name>"), so anyone can make them
 //! again. Nothing here is secret, and no node must ever use such a key.
@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use liaison_protocol::authority::{By, Function, NodeId, Timestamp};
+use liaison_protocol::deadline::{Day, Owing, Span, Target, WorkingCalendar};
 use liaison_protocol::desk::{Desk, Effect, Judgement, Shelf, Table};
 use liaison_protocol::entry::{Entry, Logged, Record, SALT_LEN, Staged};
 use liaison_protocol::envelope::{self, Verified};
@@ -18,9 +19,10 @@ use liaison_protocol::key_set::{
 };
 use liaison_protocol::licence::{GoodsLine, LicenceKind, Presented};
 use liaison_protocol::merkle::{Hash, LeafIndex, TreeHead};
-use liaison_protocol::message::{Body, CaseRefs, LicenceVerificationRequest, Message, MessageId};
+use liaison_protocol::message::{Body, CaseRefs, Kind, LicenceVerificationRequest, Message, MessageId};
 use liaison_protocol::operator::Order;
 use liaison_protocol::sign::SecretKey;
+use liaison_protocol::trace::Urgency;
 
 /// When everything starts: 2026-09-21 14:13:20Z.
 pub(crate) const START: Timestamp = Timestamp(1_790_000_000);
@@ -61,6 +63,36 @@ pub(crate) const CHILE: Party = Party {
     authority: "Servicio Nacional de Aduanas",
     functions: &[Function::Customs],
 };
+
+/// Traces firearms and lets shipments pass; says when it works, and how long it takes.
+pub(crate) const URUGUAY: Party = Party {
+    short: "uy",
+    domain: "rastreo.example.uy",
+    state: "URY",
+    authority: "Servicio de Material y Armamento",
+    functions: &[Function::TracingCentre, Function::TransitAuthority],
+};
+
+/// Three hours behind UTC, closed on Saturday, Sunday and two holidays.
+pub(crate) fn calendar() -> WorkingCalendar {
+    WorkingCalendar {
+        utc_offset_minutes: -180,
+        weekend: vec![Day::Saturday, Day::Sunday],
+        holidays: ["2026-10-12", "2026-11-02"].map(|day| day.parse().expect("a date")).to_vec(),
+    }
+}
+
+/// Acknowledges traces within two working days, Kenya's urgent ones within twelve hours.
+pub(crate) fn targets() -> Vec<Target> {
+    let target = |within, urgency, with: &[&str]| Target {
+        owing: Owing::Acknowledgement,
+        kind: Kind::TraceRequest,
+        urgency,
+        within,
+        with: with.iter().map(|state| state.parse().expect("a State")).collect(),
+    };
+    vec![target(Span::WorkingDays(2), None, &[]), target(Span::Hours(12), Some(Urgency::Urgent), &["KEN"])]
+}
 
 impl Party {
     pub(crate) fn node(&self) -> NodeId {
@@ -116,6 +148,8 @@ impl Party {
             logs: vec![LogName { n: 1, kid: "log-1".into() }],
             revoked: Vec::new(),
             contact: Contact::default(),
+            calendar: (self.short == URUGUAY.short).then(calendar),
+            targets: if self.short == URUGUAY.short { targets() } else { Vec::new() },
         }
     }
 
@@ -199,6 +233,8 @@ pub(crate) fn opener(from: &Party, to: &Party, n: u64, body: Body) -> Message {
         by: By::Officers { prepared: "officer-17".parse().expect("an officer"), approved: None },
         lang: "en".into(),
         case: CaseRefs::default(),
+        attachments: Vec::new(),
+        parts: Vec::new(),
     }
 }
 
@@ -268,7 +304,7 @@ impl House {
     pub(crate) fn of(us: &Party) -> Self {
         let mut house = Self::new(us.node());
         house.record(Record::KeySet { node: us.node(), key_set: us.chain().file() }, None);
-        for peer in [KENYA, PERU, CHILE].iter().filter(|peer| peer.node() != us.node()) {
+        for peer in [KENYA, PERU, CHILE, URUGUAY].iter().filter(|peer| peer.node() != us.node()) {
             house.admit(&peer.chain());
         }
         house

@@ -1,0 +1,201 @@
+//! Evidence of an exchange: gathered from desk and log, held against the conditions on it, recorded, and given out.
+//!
+//! What is given out is verified first, by the same code as a stranger's: a node never hands over what does not hold.
+
+use std::collections::BTreeMap;
+
+use liaison_protocol::authority::{By, NodeId, OfficerId};
+use liaison_protocol::entry::{Record, Staged};
+use liaison_protocol::evidence::{self, Evidence, Given, Opened, Party, Proven};
+use liaison_protocol::handling::{Disclosure, Recipient};
+use liaison_protocol::key_set::KeyChain;
+use liaison_protocol::merkle::{self, Hash, LeafIndex, TreeHead, consistency_proof, inclusion_proof};
+use liaison_protocol::message::MessageId;
+use liaison_protocol::note::{self, AddCheckpoint, Checkpoint, SignedNote, TlogProof};
+use liaison_protocol::operator::{EvidenceRequest, Mistake};
+
+use crate::disk::Disk;
+use crate::log::LogError;
+use crate::node::{Done, Node};
+
+impl<D: Disk> Node<D> {
+    /// Give out the evidence of an exchange, or refuse it. Both are recorded (R-12.5a).
+    pub(crate) fn export(
+        &mut self,
+        exchange: MessageId,
+        request: EvidenceRequest,
+        via: OfficerId,
+    ) -> Result<Done, Mistake> {
+        self.may_record()?;
+        let EvidenceRequest { purpose, recipient: to, officer } = request;
+        let unknown = || Mistake::Unknown(format!("no exchange {exchange}: see the list of exchanges"));
+        let peer = self.peer_of(&exchange).ok_or_else(unknown)?;
+        let ours = own(self)?.current().state.clone();
+        if to == Recipient::State(ours) {
+            return Err(Mistake::Malformed(
+                "for: our own State is named by who gets it there: auditor, court or prosecutor".into(),
+            ));
+        }
+        let by = By::Officers { prepared: officer.unwrap_or_else(|| via.clone()), approved: None };
+        let records = self.records_of(&exchange)?;
+        let giver = chain_of(self, &peer)?.current().state.clone();
+        let disclosure = Disclosure { purpose, to: to.clone(), on: self.now().date() };
+        let received = records.iter().filter(|staged| matches!(staged.record, Record::Received { .. }));
+        let received = received.filter_map(|staged| staged.message.as_ref());
+        let withheld = evidence::withheld(received, &giver, &disclosure);
+        if let Some(first) = withheld.first() {
+            let more = match withheld.len() - 1 {
+                0 => String::new(),
+                more => format!(". So it is with {more} more of {giver}'s messages in this exchange"),
+            };
+            let mistake = Mistake::Withheld(format!("not given out: {first}{more}"));
+            self.note(Record::Export { exchange, peer, purpose, to, by, via, archive: None, withheld });
+            return Err(mistake);
+        }
+        // To another State goes what was said, and not how we decided it: that stays ours (R-SOV).
+        let abroad = matches!(to, Recipient::State(_));
+        let shown: Vec<Staged> =
+            records.into_iter().filter(|staged| !abroad || is_mail(&staged.record)).collect();
+        let evidence = gather(self, &peer, &shown)?;
+        let given = Given { exchange, purpose, to: to.clone(), by: by.clone(), at: self.now() };
+        let files = evidence.files(&given);
+        let report = evidence::verify(&files);
+        if let Some(claim) = report.claims().iter().find(|claim| claim.flaw.is_some()) {
+            let flaw = claim.flaw.as_deref().unwrap_or_default();
+            return Err(Mistake::NotReady(format!(
+                "nothing was given out, for it would not hold: {}: {flaw}. If the peer was admitted anew under other \
+                 roots, its former key sets are needed; else report this",
+                claim.says
+            )));
+        }
+        let archive =
+            evidence::pack(&files).map_err(|flaw| Mistake::NotReady(format!("the evidence: {flaw}")))?;
+        let digest = Hash::of(&archive);
+        self.note(Record::Export {
+            exchange,
+            peer,
+            purpose,
+            to,
+            by,
+            via,
+            archive: Some(digest),
+            withheld: Vec::new(),
+        });
+        Ok(Done::Exported(archive))
+    }
+}
+
+fn own<D: Disk>(node: &Node<D>) -> Result<&KeyChain, Mistake> {
+    node.desk().own().ok_or_else(|| Mistake::NotReady("the log has no key set".into()))
+}
+
+fn chain_of<'a, D: Disk>(node: &'a Node<D>, peer: &NodeId) -> Result<&'a KeyChain, Mistake> {
+    let known = node.desk().known_peer(peer);
+    Ok(known.ok_or_else(|| Mistake::Unknown(format!("no peer {peer}")))?.chain())
+}
+
+/// Whether a record is what went between the two nodes, and no more.
+fn is_mail(record: &Record) -> bool {
+    matches!(
+        record,
+        Record::Denied { .. } | Record::Receipt { .. } | Record::Received { .. } | Record::Sent { .. }
+    )
+}
+
+/// What our log has of an exchange with `peer`: these records, and what came with them.
+fn gather<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> Result<Evidence, Mistake> {
+    let mut ours = Party { chain: own(node)?.clone(), proven: BTreeMap::new(), extensions: BTreeMap::new() };
+    let mut theirs =
+        Party { chain: chain_of(node, peer)?.clone(), proven: BTreeMap::new(), extensions: BTreeMap::new() };
+    let mut messages = Vec::new();
+    let newest = node.log().checkpoint().clone();
+    let log = ours.chain.current().current_log();
+    // The newest head of ours that the peer cosigned covers what it covers; the newest of all covers the rest.
+    let cosigned = node.witnessed(peer).and_then(|note| {
+        let (signed, _) = ours.chain.open_checkpoint(note, log).ok()?;
+        let held = merkle::root(node.log(), signed.head().size).ok()? == signed.head().root;
+        held.then(|| (note.to_owned(), *signed.head()))
+    });
+    let newest = (newest.as_str().to_owned(), *newest.head());
+    let mut beyond = false;
+    for Staged { leaf, record, .. } in shown {
+        let (note, head) = match &cosigned {
+            Some(cosigned) if leaf.0 < cosigned.1.size => cosigned,
+            _ => {
+                beyond = true;
+                &newest
+            }
+        };
+        let proof = prove(node, *leaf, head, note)?;
+        let (salt, bytes) = node.log().reader().opened(*leaf).map_err(unreadable)?;
+        let entry = node.log().reader().entry(*leaf).map_err(unreadable)?;
+        let opened = Some(Opened { salt, record: bytes });
+        ours.proven.insert((log, *leaf), Proven { entry, proof, opened });
+        if let Record::Received { token, .. } | Record::Sent { token, .. } = record {
+            messages.push(token.clone());
+        }
+        if let Record::Received { proof, head, .. } | Record::Receipt { proof, head, .. } = record {
+            let (number, note) = head_of(node, &ours.chain, &theirs.chain, peer, head)?;
+            let (index, hashes) = (proof.leaf, proof.proof.clone());
+            let shown = TlogProof { index, proof: hashes, checkpoint: note, extra: None };
+            let proven = Proven { entry: proof.entry.clone(), proof: shown, opened: None };
+            theirs.proven.insert((number, index), proven);
+        }
+    }
+    let apart = cosigned.filter(|(_, head)| {
+        beyond && head.size < newest.1.size && ours.proven.keys().any(|(_, leaf)| leaf.0 < head.size)
+    });
+    if let Some((_, old)) = apart {
+        let proof = consistency_proof(node.log(), old.size, newest.1.size).map_err(unreadable)?;
+        let extension = AddCheckpoint { old: old.size, proof, checkpoint: newest.0 };
+        ours.extensions.insert(log, extension);
+    }
+    Ok(Evidence { exporter: ours, other: theirs, messages })
+}
+
+fn prove<D: Disk>(
+    node: &Node<D>,
+    leaf: LeafIndex,
+    head: &TreeHead,
+    note: &str,
+) -> Result<TlogProof, Mistake> {
+    let proof = inclusion_proof(node.log(), leaf, head.size).map_err(unreadable)?;
+    Ok(TlogProof { index: leaf, proof, checkpoint: note.to_owned(), extra: None })
+}
+
+/// A head of the peer's log as it signed it, with our cosignature, and the number of that log.
+fn head_of<D: Disk>(
+    node: &mut Node<D>,
+    own: &KeyChain,
+    theirs: &KeyChain,
+    peer: &NodeId,
+    head: &TreeHead,
+) -> Result<(u32, String), Mistake> {
+    let lost = || {
+        Mistake::NotReady(
+            "the index does not know a head of the peer's log: stop the node, remove the folder data/index and start \
+             it again; the index is made anew from the log"
+                .into(),
+        )
+    };
+    let seen = node.head_seen(peer, head.size).ok_or_else(lost)?;
+    let Record::HeadSeen { checkpoint: note, head: known, .. } = &seen.record else { return Err(lost()) };
+    if known != head {
+        return Err(lost());
+    }
+    let checkpoint = SignedNote::parse(note).and_then(|note| Checkpoint::parse(note.text()));
+    let checkpoint = checkpoint.map_err(|_| lost())?;
+    let logs = theirs.after(0).flat_map(|signed| &signed.set().logs);
+    let number = logs.map(|log| log.n).find(|n| peer.log_origin(*n) == checkpoint.origin).ok_or_else(lost)?;
+    // What we told the peer when we took that head: the same key over the same words at the same time is the same line.
+    let line =
+        note::cosign(&node.keys().witness.key, &own.current().node.witness_name(), seen.at.0, &checkpoint);
+    let holds =
+        note::NoteSignature::parse(&line).is_ok_and(|line| own.cosigned_at(&[line], &checkpoint).is_ok());
+    let line = if holds { line.as_str() } else { "" };
+    Ok((number, format!("{note}{line}")))
+}
+
+fn unreadable(error: LogError) -> Mistake {
+    Mistake::NotReady(error.to_string())
+}
