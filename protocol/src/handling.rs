@@ -619,4 +619,13 @@ mod tests {
         assert!(!newer.is_understood());
         assert_eq!(serde_json::to_value(&newer).expect("serialises"), json);
     }
+
+    #[test]
+    fn what_a_newer_peer_adds_has_a_bound() {
+        let mut handling = Handling::for_licences(LegalBasis::Article10Para2a);
+        handling.unknown.insert("x".into(), "a".repeat(MAX_UNKNOWN - 100).into());
+        assert!(handling.is_bounded());
+        handling.unknown.insert("y".into(), "a".repeat(100).into());
+        assert!(!handling.is_bounded());
+    }
 }
