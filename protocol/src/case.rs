@@ -135,7 +135,7 @@ pub fn find(hops: &[Hop]) -> Finding {
 
 /// Days from the last legal record of the item to its recovery, as far as the answers tell.
 pub fn time_to_recovery(hops: &[Hop]) -> Option<i64> {
-    let recovered = hops.iter().find_map(Hop::request)?.recovery.date;
+    let recovered = hops.iter().filter_map(Hop::request).min_by_key(|request| request.hop)?.recovery.date;
     let dates = hops.iter().filter_map(|hop| match hop.exchange.standing().outcome {
         Some(Outcome::Trace(response)) => response.last_legal_record?.date,
         _ => None,

@@ -8,7 +8,6 @@ use jiff::civil::Date;
 use crate::authority::{Line, Prose, StateCode};
 use crate::handling::Coded;
 use crate::item::{Calibre, Item};
-use crate::licence::LicenceNo;
 use crate::trace::{
     Diversion, EventKind, HolderKind, ItemEvent, LastLegalRecord, LegalStatus, MatchLevel, NextHop,
     ResultCode, TraceResponse,
@@ -122,12 +121,6 @@ impl ItemRecord {
             _ => "recorded as seized, and out of store since",
         };
         format!("{how}{since}").parse().ok()
-    }
-
-    /// The licence of its last export.
-    pub fn export_licence(&self) -> Option<&LicenceNo> {
-        let exported = |event: &&ItemEvent| event.event == Coded::Known(EventKind::Exported);
-        self.events.iter().rfind(exported)?.licence_no.as_ref()
     }
 }
 
