@@ -90,7 +90,7 @@ impl<D: Disk> Node<D> {
             view.trouble = why.filter(|_| !view.here).cloned();
         }
         Ok(ExchangeView {
-            summary: exchange.summary(at_hand.due),
+            summary: exchange.summary_of(&standing, at_hand.due),
             acts: standing.acts(exchange.kind(), exchange.side()).iter().map(ToString::to_string).collect(),
             candidates: at_hand.candidates,
             result: standing.outcome,

@@ -651,12 +651,13 @@ impl Desk {
         }
         check_enclosed(&opening.enclosed)?;
         check_question(&opening.question, &opening.enclosed)?;
-        if !opening.question.body().codes_are_known() {
+        let body = opening.question.body();
+        if !body.codes_are_known() {
             return Err(Mistake::Malformed(
                 "a code that is in none of our lists: the other State could not tell what is meant".into(),
             ));
         }
-        self.may_send(opening.question.body().kind())
+        self.may_send(body.kind())
     }
 
     fn check_act(
@@ -918,7 +919,7 @@ impl Desk {
                 handling: opening
                     .handling
                     .clone()
-                    .unwrap_or_else(|| default_handling(opening.question.body().kind())),
+                    .unwrap_or_else(|| default_handling(opening.question.kind())),
                 by: by.clone(),
                 case_ref: opening.case_ref.clone(),
                 enclosed: opening.enclosed.clone(),
@@ -1337,8 +1338,9 @@ impl Desk {
         };
         places.extend(staged.leaf.0.to_be_bytes());
         shelf.put(Table::Exchange, id.0.as_bytes(), places);
-        let due = self.due_of(&exchange, &exchange.standing());
-        let mut summary = exchange.summary(due);
+        let standing = exchange.standing();
+        let due = self.due_of(&exchange, &standing);
+        let mut summary = exchange.summary_of(&standing, due);
         // A peer's words may be long, and a row is short.
         let texts = [Some(&mut summary.subject), summary.case_ref.as_mut(), summary.outcome.as_mut()];
         for text in texts.into_iter().flatten() {

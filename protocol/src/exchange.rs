@@ -360,7 +360,11 @@ impl Exchange {
 
     /// The line of it in a list. `due` is what the requested State owes next.
     pub fn summary(&self, due: Option<Due>) -> ExchangeSummary {
-        let standing = self.standing();
+        self.summary_of(&self.standing(), due)
+    }
+
+    /// The same, for whoever has its standing already: the fold is the dear part.
+    pub fn summary_of(&self, standing: &Standing, due: Option<Due>) -> ExchangeSummary {
         let opener = self.opener();
         let outcome = match (&standing.outcome, &standing.notice) {
             (Some(outcome), Some(notice)) => {

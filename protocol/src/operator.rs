@@ -255,6 +255,16 @@ impl From<Opening> for OpeningForm {
 }
 
 impl Question {
+    /// The kind of the message that asks it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Authenticity { .. } => Kind::AuthenticityCheck,
+            Self::Trace { .. } => Kind::TraceRequest,
+            Self::Transit { .. } => Kind::TransitNotification,
+            Self::Verification { .. } => Kind::LicenceVerificationRequest,
+        }
+    }
+
     /// The body of the message that asks it.
     pub fn body(&self) -> Body {
         match self.clone() {

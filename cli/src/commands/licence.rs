@@ -51,7 +51,7 @@ fn ask(client: &Client, kind: Kind, asked: LicenceQuestion) -> Result<Reply, Err
 
 fn read_opening(file: &Path, kind: Kind) -> Result<Opening, Error> {
     let opening: Opening = read_as(file, "opening of an exchange")?;
-    let found = opening.question.body().kind();
+    let found = opening.question.kind();
     if found != kind {
         let file = file.display();
         return Err(Error::Unusable(format!(
