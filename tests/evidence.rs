@@ -26,6 +26,9 @@ struct Held {
     folder: TempDir,
 }
 
+/// What Peru encloses.
+const SCAN: &[u8] = b"\x89PNG, as far as anyone here looks at it";
+
 fn held() -> Held {
     let (ken, per) = two("KEN", "PER");
     per.api().set_rules("KEN", &json!({"verifications": true}));
@@ -40,9 +43,13 @@ fn held() -> Held {
     let by_rule = ken.api().open_exchange("PER", &opening("PE-1"), "by-rule").summary.id.to_string();
     ken.api().wait_until(&by_rule, State::Answered);
     // Kenya answers nothing by rule: there officers decide.
-    let by_officer = per.api().open_exchange("KEN", &opening("KE-7"), "by-officer").summary.id.to_string();
-    wait_for("Kenya has it", || {
-        ken.api().exchanges().into_iter().find(|summary| summary.id.to_string() == by_officer)
+    let scan = per.api().put_attachment("licence.png", "image/png", SCAN);
+    let mut asked = opening("KE-7");
+    asked["enclosed"] = json!({"attachments": [scan]});
+    let by_officer = per.api().open_exchange("KEN", &asked, "by-officer").summary.id.to_string();
+    wait_for("Kenya has it, with what is attached", || {
+        let arrived = ken.api().exchanges().iter().any(|summary| summary.id.to_string() == by_officer);
+        (arrived && ken.api().exchange(&by_officer).timeline[0].attachments[0].here).then_some(())
     });
     let acts = [
         json!({"act": "acknowledge", "unit": "Registry", "expected": "2026-12-24", "officer": "okello"}),
@@ -373,6 +380,11 @@ fn nothing_can_be_altered_taken_away_or_put_in_from_another_exchange() {
                     Some(content) => drop(files.insert(name.clone(), content)),
                     None => drop(files.remove(name)),
                 }
+                if name.starts_with("attachments/") && how == "dropped" {
+                    // Whoever passes evidence on may leave what is attached at home; the file says that it is not here.
+                    assert!(evidence::verify(&with_new_sums(files)).holds());
+                    continue;
+                }
                 let what = format!("{name} {how}");
                 let rough = !how.contains("flipped") || how.starts_with("byte 0 ");
                 judge(&format!("{what}, sums as they were"), &files, name, rough);
@@ -386,7 +398,9 @@ fn nothing_can_be_altered_taken_away_or_put_in_from_another_exchange() {
             }
         }
         // Something more is no part of it.
-        for more in ["messages/99.jws", "notes.txt", "firearms.example.ken/log1/0.entry.json"] {
+        for more in
+            ["messages/99.jws", "notes.txt", "attachments/x.png", "firearms.example.ken/log1/0.entry.json"]
+        {
             let mut files = whole.clone();
             files.insert(more.to_owned(), b"x".to_vec());
             assert!(!evidence::verify(&with_new_sums(files)).holds(), "{more}");
@@ -396,7 +410,8 @@ fn nothing_can_be_altered_taken_away_or_put_in_from_another_exchange() {
         }
     }
     assert!(refused > 1000, "{refused}");
-    let all = ["SHA256SUMS", "extension", "json", "jws", "key-sets", "py", "salt", "tlog-proof", "txt"];
+    let all =
+        ["SHA256SUMS", "extension", "json", "jws", "key-sets", "png", "py", "salt", "tlog-proof", "txt"];
     assert_eq!(sorts.iter().map(String::as_str).collect::<Vec<_>>(), all, "each sort of file was tried");
 }
 

@@ -91,6 +91,7 @@ impl Party {
                     fault: Fault::BodyMalformed,
                     id: Some(id),
                     exchange,
+                    number: None,
                     uncounted: 0,
                 }
             }

@@ -2,9 +2,11 @@
 //!
 //! Everything comes from one seed, so that what fails once fails again. [`SimDisk`] stands in for the disk,
 //! [`World`] for everything else around the nodes: network, clocks, power, officers. What must hold is asserted
-//! by the tests, not here. [`processes`] has what drives real ones.
+//! by the tests, not here. [`processes`] has what drives real ones,
+//! and [`liar`] a State among those that does not keep to the rules.
 
 mod dice;
+pub mod liar;
 mod officers;
 pub mod processes;
 mod sim_disk;

@@ -1,9 +1,12 @@
-//! The acceptance scenarios of traces (law/requirements 16, T1 to T8), played between two real nodes.
+//! The acceptance scenarios of traces and of peers (law/requirements 16, T1 to T8 and P2), played between real nodes;
+//! in P2 one of the two is a liar.
 
 use liaison_protocol::case::Progress;
-use liaison_protocol::operator::{CaseView, ExchangeView, State};
+use liaison_protocol::mail::MailReply;
+use liaison_protocol::operator::{CaseView, ExchangeView, PeerStanding, State};
 use liaison_protocol::trace::MatchLevel;
-use liaison_tests::processes::{House, two};
+use liaison_tests::liar::Liar;
+use liaison_tests::processes::{House, said, two};
 use serde_json::{Value, json};
 
 /// Kenya's register: one pistol each that is exported, held under a Cyrillic number, destroyed, and worn.
@@ -158,4 +161,73 @@ fn t8_an_import_mark_read_as_serial_number_is_stopped_until_an_officer_looked_ag
     assert!(detail.contains("import"), "{detail}");
     opening["looked_again"] = json!(true);
     asked(&srb, &ken, &opening);
+}
+
+/// A question of a liar's.
+fn question(licence_no: &str) -> Value {
+    json!({"question": "verification", "presented": {
+        "licence_no": licence_no, "licence_kind": "IMPORT", "issue_date": "2026-01-10",
+        "final_recipient": "MINISTERIO DEL INTERIOR",
+        "lines": [{"line": 1, "description": "Rifle .308", "quantity": 40, "unit": "pieces"}],
+    }})
+}
+
+#[test]
+fn p2_what_a_peer_leaves_out_or_repeats_is_seen_and_a_second_history_is_not_countersigned() {
+    let (ken, mut srb) = two("KEN", "SRB");
+    let peer = || ken.api().peer("SRB");
+    let missing = || peer().missing.iter().map(|gap| (gap.log, gap.first, gap.last)).collect::<Vec<_>>();
+    let held = peer().head_seen.expect("they have met");
+    assert!(srb.stop().success());
+
+    // Three messages are sealed, and the second is kept back.
+    let mut liar = Liar::with_copy_of(&srb, &ken);
+    let (first, second, third) = (
+        liar.seals(1, &question("KE-1")),
+        liar.seals(2, &question("KE-2")),
+        liar.seals(3, &question("KE-3")),
+    );
+    assert!(matches!(liar.says(held, &[&first, &third]), MailReply::Cosigned { .. }));
+    liar.waits_for_receipts(2);
+    assert_eq!(missing(), [(1, 2, 2)]);
+    let shown = said(&ken.liaison(&["peer", "show", "SRB"]));
+    assert!(shown.contains("missing      its messages 2: "), "{shown}");
+
+    // What is repeated gets its first receipt again, and nothing else happens.
+    let head = liar.log_size();
+    let exchanges = ken.api().exchanges().len();
+    assert!(matches!(liar.says(head, &[&first]), MailReply::Cosigned { .. }));
+    liar.waits_for_receipts(3);
+    assert_eq!(
+        (liar.receipts[2].leaf, &liar.receipts[2].entry),
+        (liar.receipts[0].leaf, &liar.receipts[0].entry)
+    );
+    assert_eq!(ken.api().exchanges().len(), exchanges);
+
+    // Another message under a number that is used up is refused for good, and is an alarm.
+    let again = liar.seals(3, &question("KE-4"));
+    assert!(matches!(liar.says(head, &[&again]), MailReply::Cosigned { .. }));
+    liar.waits_for_receipts(4);
+    assert!(liar.receipts[3].entry.contains("\"f\":32"), "{:?}", liar.receipts[3]);
+    assert_eq!(ken.api().exchanges().len(), exchanges);
+
+    // What was kept back comes after all.
+    let head = liar.log_size();
+    assert!(matches!(liar.says(head, &[&second]), MailReply::Cosigned { .. }));
+    liar.waits_for_receipts(5);
+    assert_eq!((missing(), ken.api().exchanges().len()), (Vec::new(), exchanges + 1));
+    let head = liar.log_size();
+    drop(liar);
+
+    // Another copy of the same folder tells another history, longer than what Kenya has countersigned.
+    let mut other = Liar::with_copy_of(&srb, &ken);
+    let different = other.seals(4, &question("KE-5"));
+    while other.log_size() <= head {
+        other.seals(5, &question("KE-6"));
+    }
+    let before = peer().head_seen;
+    assert!(matches!(other.says(head, &[&different]), MailReply::Forked { .. }));
+    assert_eq!((peer().standing, peer().head_seen), (PeerStanding::Forked, before));
+    assert_eq!(ken.api().exchanges().len(), exchanges + 1, "its mail is kept as proof, and opens nothing");
+    assert!(ken.verify_log().status.success());
 }

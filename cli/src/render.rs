@@ -13,6 +13,7 @@ use liaison_protocol::audit::Report;
 use liaison_protocol::authority::{Function, NodeId};
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::merkle::Hash;
+use liaison_protocol::numbers::Gap;
 use liaison_protocol::operator::{FirearmsView, ImportView, NodeView, PeerStanding, PeerView};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -106,8 +107,22 @@ pub(crate) fn peer(view: &PeerView) -> String {
             ),
         ),
     ];
+    let missing: Vec<_> = view.missing.iter().map(gap).collect();
+    if !missing.is_empty() {
+        rows.push((
+            "missing",
+            format!("its messages {}: if they stay missing, ask it for them", missing.join(", ")),
+        ));
+    }
     rows.extend(view.trouble.clone().map(|trouble| ("trouble", trouble)));
     facts(rows)
+}
+
+/// Numbers that are missing; of which log, if that is not the first.
+fn gap(gap: &Gap) -> String {
+    let Gap { log, first, last } = *gap;
+    let numbers = if first == last { first.to_string() } else { format!("{first} to {last}") };
+    if log == 1 { numbers } else { format!("{numbers} of log {log}") }
 }
 
 /// Whose key set file it is, before it is admitted.
@@ -453,6 +468,7 @@ pub(crate) mod tests {
             connected: true,
             undelivered: 0,
             open_exchanges: 3,
+            missing: Vec::new(),
             head_seen: Some(1200),
             head_cosigned: None,
             trouble: Some("dial: connection refused".to_owned()),
@@ -546,6 +562,8 @@ program       0.1.0
     fn a_peer_shows_how_it_stands() {
         assert_page(&peer(&peer_view()), PEER);
         let mut strange = peer_view();
+        strange.missing = vec![Gap { log: 1, first: 3, last: 3 }, Gap { log: 2, first: 5, last: 9 }];
+        assert!(peer(&strange).contains("missing      its messages 3, 5 to 9 of log 2: "));
         strange.standing = PeerStanding::Forked;
         assert!(peer(&strange).contains("standing     FORKED: it showed two histories"));
     }

@@ -286,6 +286,7 @@ fn evidence_of(kenya: &Authority, peru: &Authority) -> Files {
             .into(),
         ),
         messages: vec![token(&asked), token(&taken)],
+        attachments: BTreeMap::new(),
     };
     let given = Given {
         exchange: asked.id(),

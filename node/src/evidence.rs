@@ -150,7 +150,28 @@ fn gather<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> Resul
         let extension = AddCheckpoint { old: old.size, proof, checkpoint: newest.0 };
         ours.extensions.insert(log, extension);
     }
-    Ok(Evidence { exporter: ours, other: theirs, messages })
+    let attachments = attached(node, shown)?;
+    Ok(Evidence { exporter: ours, other: theirs, messages, attachments })
+}
+
+/// What the messages name and is here, as much as fits.
+fn attached<D: Disk>(node: &Node<D>, shown: &[Staged]) -> Result<BTreeMap<String, Vec<u8>>, Mistake> {
+    let messages = shown.iter().filter_map(|staged| Some(staged.message.as_ref()?.message()));
+    let (mut attached, mut bytes) = (BTreeMap::new(), 0);
+    for attachment in messages.flat_map(|message| &message.attachments) {
+        let length = usize::try_from(attachment.length).unwrap_or(usize::MAX);
+        let file = attachment.file_name();
+        let fits = length <= evidence::MAX_ATTACHED - bytes;
+        if attached.contains_key(&file) || !fits || !node.blobs().holds(attachment) {
+            continue;
+        }
+        let whole = u32::try_from(attachment.length).unwrap_or(u32::MAX);
+        let content = node.blobs().read(&attachment.digest, 0, whole);
+        let content = content.map_err(|error| Mistake::NotReady(error.to_string()))?;
+        bytes += length;
+        attached.extend(content.map(|content| (file, content)));
+    }
+    Ok(attached)
 }
 
 fn prove<D: Disk>(

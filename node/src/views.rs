@@ -60,6 +60,7 @@ impl<D: Disk> Node<D> {
             connected: lane.is_some_and(|lane| lane.connected),
             undelivered: peer.outbox().len() as u64,
             open_exchanges: peer.open_exchanges(),
+            missing: peer.missing().to_vec(),
             head_seen: Some(peer.head().size).filter(|size| *size > 0),
             head_cosigned: lane.map(|lane| lane.cosigned).filter(|size| *size > 0),
             trouble: lane.and_then(|lane| {

@@ -25,6 +25,16 @@ pub const MAX_PART: usize = 16 * 1024;
 /// Length of the salt in front of an attachment, in bytes.
 pub const SALT_LEN: usize = 16;
 
+/// Media types of photographs and documents, and how the names of their files end.
+const ENDINGS: [(&str, &str); 6] = [
+    ("application/pdf", ".pdf"),
+    ("image/heic", ".heic"),
+    ("image/jpeg", ".jpg"),
+    ("image/png", ".png"),
+    ("image/tiff", ".tiff"),
+    ("image/webp", ".webp"),
+];
+
 code_list! {
     /// What a photograph shows.
     View {
@@ -65,6 +75,12 @@ impl Attachment {
     /// The salt, if it is one.
     pub fn salt(&self) -> Option<[u8; SALT_LEN]> {
         jws::decode(&self.salt)?.try_into().ok()
+    }
+
+    /// The name of its file among others: its digest, and the ending that programs know its media type by.
+    pub fn file_name(&self) -> String {
+        let known = ENDINGS.iter().find(|(media_type, _)| *media_type == self.media_type.as_str());
+        format!("{}{}", self.digest, known.map_or("", |(_, ending)| ending))
     }
 
     /// Whether it is a photograph.

@@ -27,6 +27,7 @@ use crate::message::{
     InformationRequest, InformationSupply, Kind, LicenceVerificationResponse, MAX_ACCEPT, Message, MessageId,
     Outcome, Reminder, Subject, Withdrawal,
 };
+use crate::numbers::{Gap, Number, Numbers};
 use crate::operator::{Act, Enclosed, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State};
 use crate::serial;
 use crate::standing::Standing;
@@ -199,6 +200,8 @@ struct PeerRow {
     #[serde(default)]
     rules: Rules,
     next_seq: u64,
+    #[serde(default)]
+    numbers: Numbers,
     head: TreeHead,
     #[serde(default)]
     head_leaf: Option<LeafIndex>,
@@ -251,6 +254,11 @@ impl Peer {
     /// Where our log holds a message of ours that it has not receipted.
     pub fn place_of(&self, message: &MessageId) -> Option<LeafIndex> {
         self.places.get(message).copied()
+    }
+
+    /// Numbers of its messages that have not come, though later ones have.
+    pub fn missing(&self) -> &[Gap] {
+        self.row.numbers.missing()
     }
 
     /// Exchanges with it that are open.
@@ -580,7 +588,10 @@ impl Desk {
         }
         let uncounted =
             if peer.row.denied_day == day(now) { 0 } else { std::mem::take(&mut peer.unrecorded) };
-        Some(Record::Denied { from: from.clone(), fault, id, exchange, uncounted })
+        // A number is used up by the message that first had it.
+        let counts = id.is_some() && fault != Fault::SequenceReused;
+        let number = verified.filter(|_| counts).map(|verified| Number::of(verified.message()));
+        Some(Record::Denied { from: from.clone(), fault, id, exchange, number, uncounted })
     }
 
     /// Whether `order` may be given now.
@@ -759,11 +770,14 @@ impl Desk {
                 Vec::new()
             }
             Record::Deadline { exchange, .. } => self.apply_deadline(shelf, staged, exchange),
-            Record::Denied { from, id, exchange, .. } => {
+            Record::Denied { from, id, exchange, number, .. } => {
                 if let Some(id) = id {
                     self.note_seen(shelf, from, id, staged.leaf);
                 }
                 self.change_peer(shelf, from, |peer| {
+                    if let Some(number) = number {
+                        peer.row.numbers.came(number.log, number.seq);
+                    }
                     if peer.row.denied_day != day(staged.at) {
                         (peer.row.denied_day, peer.row.denied) = (day(staged.at), 0);
                     }
@@ -957,6 +971,7 @@ impl Desk {
             key_sets: Vec::new(),
             rules: Rules::default(),
             next_seq,
+            numbers: Numbers::default(),
             head: TreeHead::empty(),
             head_leaf: None,
             forked: false,
@@ -975,6 +990,7 @@ impl Desk {
                         added,
                         key_sets,
                         since: peer.row.since,
+                        numbers: peer.row.numbers,
                         head: peer.row.head,
                         head_leaf: peer.row.head_leaf,
                         open: peer.row.open,
@@ -1043,6 +1059,7 @@ impl Desk {
         if let Some(key) = self.peers.get(&message.iss).map(|peer| peer.sequence_key(message)) {
             shelf.put(Table::Sequence, &key, verified.id().0.as_bytes().to_vec());
         }
+        self.change_peer(shelf, &message.iss, |peer| peer.row.numbers.came(message.log, message.seq));
         for attachment in &message.attachments {
             let key = peer_key(&message.iss, attachment.digest.as_bytes());
             shelf.put(Table::Wanted, &key, write(&Wanted { exchange: id, attachment: attachment.clone() }));

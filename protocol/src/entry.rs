@@ -16,6 +16,7 @@ use crate::json;
 use crate::licence::{LicenceRecord, LicenceStatus};
 use crate::merkle::{Hash, LeafIndex, TreeHead};
 use crate::message::MessageId;
+use crate::numbers::Number;
 use crate::operator::Order;
 use crate::trace::TraceResponse;
 
@@ -191,6 +192,9 @@ pub enum Record {
         /// The exchange it named, if we hold that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exchange: Option<MessageId>,
+        /// Its number, if it was sealed by that peer: it is used up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<Number>,
         /// How many more were refused that day without an entry of their own.
         #[serde(default, skip_serializing_if = "is_zero")]
         uncounted: u64,

@@ -29,7 +29,9 @@ use crate::note::{AddCheckpoint, TlogProof};
 /// Largest evidence file, in bytes.
 pub const MAX_ARCHIVE: usize = 128 * 1024 * 1024;
 /// Largest file in it, in bytes.
-pub const MAX_FILE: usize = 8 * 1024 * 1024;
+pub const MAX_FILE: usize = 32 * 1024 * 1024;
+/// Most bytes of attachments in it: what is beyond stays out, and the verifier says so.
+pub const MAX_ATTACHED: usize = 96 * 1024 * 1024;
 /// Most files in it.
 pub const MAX_FILES: usize = 1024;
 
@@ -45,6 +47,9 @@ pub struct Evidence {
     pub other: Party,
     /// The sealed messages, in the order in which they came into the exporter's log.
     pub messages: Vec<String>,
+    /// The content of attachments that they name, by the names of their files
+    /// ([`file_name`](crate::attachment::Attachment::file_name)); as far as the exporter has it and it fits.
+    pub attachments: BTreeMap<String, Vec<u8>>,
 }
 
 /// What is shown of one State.
@@ -148,6 +153,9 @@ impl Evidence {
         for (token, number) in self.messages.iter().zip(1..) {
             files.insert(message_file(number), token.clone().into_bytes());
         }
+        for (name, content) in &self.attachments {
+            files.insert(attachment_file(name), content.clone());
+        }
         for party in [&self.exporter, &self.other] {
             let folder = party.folder();
             files.insert(format!("{folder}/{KEY_SETS}"), party.chain.file().into_bytes());
@@ -176,7 +184,7 @@ impl Evidence {
     /// Read the files back. Their form is checked, and the key sets; what they prove is for [`verify`].
     pub fn read(files: &Files) -> Result<Self, Layout> {
         let mut folders: BTreeMap<&str, Folder<'_>> = BTreeMap::new();
-        let mut messages = BTreeMap::new();
+        let (mut messages, mut attachments) = (BTreeMap::new(), BTreeMap::new());
         for (name, bytes) in files {
             let bad = |why: &str| Layout { file: name.clone(), why: why.to_owned() };
             let text = || str::from_utf8(bytes).map_err(|_| bad("it is not text"));
@@ -188,6 +196,7 @@ impl Evidence {
                     let number = number.ok_or_else(|| bad("messages are numbered from 01 on"))?;
                     messages.insert(number, text()?.to_owned());
                 }
+                [ATTACHMENTS, file] => drop(attachments.insert((*file).to_owned(), bytes.clone())),
                 [folder, KEY_SETS] => folders.entry(folder).or_default().key_sets = Some(text()?),
                 [folder, log, file] => {
                     let number = log.strip_prefix("log").and_then(|number| number.parse::<u32>().ok());
@@ -240,7 +249,7 @@ impl Evidence {
             ((false, _), (true, true)) => (two, one),
             _ => return Err(wrong("all records of one of the two must be opened, and none of the other")),
         };
-        Ok(Self { exporter, other, messages: messages.into_values().collect() })
+        Ok(Self { exporter, other, messages: messages.into_values().collect(), attachments })
     }
 
     fn readme(&self, given: &Given) -> String {
@@ -321,6 +330,10 @@ fn message_file(number: usize) -> String {
     format!("{MESSAGES}/{number:02}{TOKEN}")
 }
 
+fn attachment_file(name: &str) -> String {
+    format!("{ATTACHMENTS}/{name}")
+}
+
 fn leaf_file(folder: &str, log: u32, leaf: LeafIndex, ending: &str) -> String {
     format!("{folder}/log{log}/{leaf}.{ending}")
 }
@@ -338,6 +351,7 @@ const README: &str = "README.txt";
 const SCRIPT: &str = "verify.py";
 const SUMS: &str = "SHA256SUMS";
 const MESSAGES: &str = "messages";
+const ATTACHMENTS: &str = "attachments";
 const KEY_SETS: &str = "key-sets";
 const EXTENSION: &str = "extension";
 const TOKEN: &str = ".jws";
@@ -376,6 +390,8 @@ HOW TO CHECK IT
 WHAT IS HERE
 
 messages/NN.jws             what was said: one JSON Web Signature each (RFC 7515, Ed25519)
+attachments/DIGEST.ENDING   photographs and documents that a message names in `att`: SHA-256 over the
+                            16 bytes of `salt` there and this file is `digest` there
 DOMAIN/key-sets             who signs for that State: its signed key sets, the first one first
 DOMAIN/logN/L.entry.json    entry number L of that State's log, byte for byte
 DOMAIN/logN/L.tlog-proof    that it stands there (C2SP tlog-proof): the log's signed head, and on it,
@@ -401,7 +417,7 @@ mod tests {
     #[test]
     fn the_verifier_that_travels_along_is_short_enough_to_be_read() {
         let lines: Vec<&str> = SCRIPT_TEXT.lines().collect();
-        assert!(lines.len() <= 220, "{} lines", lines.len());
+        assert!(lines.len() <= 225, "{} lines", lines.len());
         assert!(lines.iter().all(|line| line.chars().count() <= 120));
         assert!(README_START.lines().chain(README_REST.lines()).all(|line| line.len() <= 104));
     }

@@ -29,6 +29,7 @@ pub mod mark;
 pub mod merkle;
 pub mod message;
 pub mod note;
+pub mod numbers;
 pub mod operator;
 pub mod serial;
 pub mod sign;

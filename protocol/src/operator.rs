@@ -18,6 +18,7 @@ use crate::licence::{LicenceEvent, Presented};
 use crate::message::{
     AuthenticityCheck, Body, CaseRefs, Kind, LicenceVerificationRequest, MessageId, Outcome,
 };
+use crate::numbers::Gap;
 use crate::trace::{Diversion, MatchLevel, NextHop, TraceOutcome, TraceRequest, TraceResponse};
 use crate::transit::TransitNotification;
 
@@ -582,6 +583,10 @@ pub struct PeerView {
     pub undelivered: u64,
     /// Exchanges with it that are open.
     pub open_exchanges: u64,
+    /// Numbers of its messages that have not come, though later ones have. They may be on their way; if they stay
+    /// missing, ask that authority for what it has left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Gap>,
     /// Size of its log when we last cosigned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_seen: Option<u64>,

@@ -5,12 +5,14 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use liaison_protocol::attachment::{self, Attachment};
 use liaison_protocol::authority::{By, Timestamp};
 use liaison_protocol::entry::{Entry, Logged, Record, Written};
 use liaison_protocol::envelope::Verified;
 use liaison_protocol::evidence::{self, Evidence, Files, Given, Opened, Proven, Report, Topic};
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Disclosure, Handling, Purpose, Recipient, Restraint};
+use liaison_protocol::jws;
 use liaison_protocol::key_set::{KeyChain, Revocation};
 use liaison_protocol::merkle::{LeafIndex, Tree, TreeHead, consistency_proof, inclusion_proof, leaf_hash};
 use liaison_protocol::message::{Acknowledgement, Body, Message, MessageId, Withdrawal};
@@ -63,6 +65,7 @@ struct Scene {
     tokens: Vec<String>,
     places: Vec<LeafIndex>,
     seen: BTreeMap<u64, SignedCheckpoint>,
+    attachments: BTreeMap<String, Vec<u8>>,
     /// Kenya's head that Peru cosigned.
     cosigned: Option<SignedCheckpoint>,
 }
@@ -76,6 +79,7 @@ impl Scene {
             tokens: Vec::new(),
             places: Vec::new(),
             seen: BTreeMap::new(),
+            attachments: BTreeMap::new(),
             cosigned: None,
         }
     }
@@ -155,7 +159,12 @@ impl Scene {
             let proof = consistency_proof(&self.ken.tree, old.size, newest.1.size).expect("all known");
             ours.extensions.insert(1, AddCheckpoint { old: old.size, proof, checkpoint: newest.0 });
         }
-        Evidence { exporter: ours, other: theirs, messages: self.tokens.clone() }
+        Evidence {
+            exporter: ours,
+            other: theirs,
+            messages: self.tokens.clone(),
+            attachments: self.attachments.clone(),
+        }
     }
 
     fn report(&self) -> Report {
@@ -254,6 +263,35 @@ fn a_whole_exchange_holds_claim_by_claim_and_reads_back() {
 }
 
 #[test]
+fn what_is_attached_is_what_its_message_names_and_what_is_left_out_is_said() {
+    let (salt, content) = ([5; attachment::SALT_LEN], b"a photograph".to_vec());
+    let named = Attachment {
+        digest: attachment::digest(&salt, &content),
+        salt: jws::encode(&salt),
+        length: content.len() as u64,
+        media_type: "image/jpeg".parse().expect("a line"),
+        name: "../left side.png".parse().expect("a line"),
+        view: None,
+    };
+    let asked = opener(&PERU, &KENYA, 1, request());
+    let mut scene = Scene::new();
+    scene.peru_says(&PERU.seal(Message { attachments: vec![named.clone()], ..asked }));
+    holds(&scene.report(), "../left side.png went with it, and is not in this file");
+
+    // Its file is named by its digest and its sort, never by what a peer calls it.
+    let file = format!("{}.jpg", named.digest);
+    scene.attachments.insert(file.clone(), content);
+    holds(&scene.report(), &format!("../left side.png went with it: attachments/{file}"));
+    assert!(scene.report().holds());
+    assert_eq!(Evidence::read(&files(&scene.evidence())), Ok(scene.evidence()));
+
+    scene.attachments.insert(file.clone(), b"A photograph".to_vec());
+    fails(&scene.report(), Topic::Message(1), "not what the message names");
+    scene.attachments = [(format!("{}.png", named.digest), b"a photograph".to_vec())].into();
+    fails(&scene.report(), Topic::Files, "no message here names it");
+}
+
+#[test]
 fn every_seventh_byte_flipped_is_found_without_the_sums() {
     let scene = scene();
     let whole = files(&scene.evidence());
@@ -295,7 +333,8 @@ fn what_we_refused_unread_leaves_no_gap_if_our_log_says_so() {
     let lost = withdrawn(2, asked().id());
     let next = withdrawn(3, lost.id());
     let (from, id) = (PERU.node(), Some(lost.id()));
-    let denied = Record::Denied { from, fault: Fault::KindUnknown, id, exchange: None, uncounted: 0 };
+    let denied =
+        Record::Denied { from, fault: Fault::KindUnknown, id, exchange: None, number: None, uncounted: 0 };
     let place = scene.ken.write(denied);
     scene.peru_says(&next);
     fails(&scene.report(), Topic::Order, "which is missing");

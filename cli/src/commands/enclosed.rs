@@ -107,7 +107,8 @@ pub(super) fn fetch(client: &Client, id: &str, digest: Option<&str>, out: &Path)
     let exchange: ExchangeView = client.get(&format!("/v1/exchanges/{}", Segment(id)), &[])?.view;
     let named = choose(&exchange, digest)?;
     if !named.here {
-        return Err(Error::No(format!("{} is pending: it has not arrived yet", named.attachment.name)));
+        let why = named.trouble.as_deref().unwrap_or("it has not arrived yet");
+        return Err(Error::No(format!("{} is pending: {why}", named.attachment.name)));
     }
     let digest = named.attachment.digest.to_string();
     let path = format!("/v1/exchanges/{}/attachments/{}", exchange.summary.id, Segment(&digest));

@@ -174,7 +174,10 @@ fn candidates(candidates: &[CandidateView]) -> String {
 pub(crate) fn attachment(view: &AttachmentView) -> String {
     let attachment = &view.attachment;
     let shown = attachment.view.as_ref().map(|view| format!(" ({})", coded(view))).unwrap_or_default();
-    let here = if view.here { "" } else { ": PENDING, it has not arrived yet" };
+    let here = match (view.here, view.trouble.as_deref()) {
+        (true, _) => String::new(),
+        (false, why) => format!(": PENDING, {}", why.unwrap_or("it has not arrived yet")),
+    };
     format!(
         "{}{shown}, {} bytes, {}{here}",
         attachment.name,

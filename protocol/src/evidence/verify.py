@@ -157,7 +157,7 @@ for log in {log for state, log, _ in heads if state == us}:
         must(climb(start, index, last, path, start) == (new_root, old_root), f"{us}/{log}: two histories")
 
 # Messages: sealed by one State for the other, in the log of the one, and taken or refused by that of the other.
-messages = {}
+messages, attached = {}, set()
 for number, name in enumerate(sorted(name for name in files if name.startswith("messages/")), 1):
     must(name == f"messages/{number:02}.jws", f"messages/{number:02}.jws is missing")
     data, _, signature = files[name].decode().rpartition(".")
@@ -173,6 +173,12 @@ for number, name in enumerate(sorted(name for name in files if name.startswith("
     messages[mid] = dict(message, token=files.pop(name).decode())
     print(f"\n{name}  {when(message['iat'])}  {sender} to {receiver}: {message['kind']}\n  id {mid}\n"
           f"  {json.dumps(message['body'], ensure_ascii=False)}")
+    for named in message.get("att", []):
+        here = [file for file in files if file.split(".")[0] == "attachments/" + named["digest"]]
+        for file in here:
+            must(text64(sha(raw64(named["salt"]), files[file])) == named["digest"], f"{file}: not what {name} names")
+        attached.update(here)
+        print(f"  attached: {named['name']}: {' '.join(here) or 'not in this file'}")
     about = {at: entry for at, entry in entries.items() if entry.get("m") == mid}
     for state, kinds in (sender, ["msg.sent"]), (receiver, ["msg.rcvd", "denied"]):
         found = [(at[2], e) for at, e in about.items() if at[0] == state and e["k"] in kinds]
@@ -182,7 +188,7 @@ for number, name in enumerate(sorted(name for name in files if name.startswith("
                 f", under a head cosigned {when(entry['cosigned'])}" if entry["cosigned"] else ""))
         proven = found or (state == receiver == them and not any(e["k"] == "receipt" for e in about.values()))
         must(proven, f"{name}: not in the log of {state}")
-must(not files, f"no part of the evidence: {sorted(files)}")
+must(not set(files) - attached, f"no part of the evidence: {sorted(set(files) - attached)}")
 
 # They are one exchange, without a gap as far as it goes.
 exchange = next((mid for mid, message in messages.items() if "thr" not in message), None)

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Evidence, Files, Layout, Party, Proven, README, SCRIPT, SCRIPT_TEXT, SUMS, leaf_file, sums};
+use crate::attachment::Attachment;
 use crate::authority::{NodeId, StateCode, Timestamp};
 use crate::entry::{Entry, EntryKind, Logged, Record};
 use crate::envelope::{self, Verified};
@@ -170,7 +171,7 @@ struct Side<'a> {
 }
 
 fn verify_read(evidence: &Evidence, mut claims: Claims) -> Report {
-    let Evidence { exporter, other, messages } = evidence;
+    let Evidence { exporter, other, messages, .. } = evidence;
     for party in [exporter, other] {
         let set = party.chain.current();
         let says = format!(
@@ -228,9 +229,17 @@ fn verify_read(evidence: &Evidence, mut claims: Claims) -> Report {
     for (verified, number) in sealed.iter().zip(1..) {
         if let Some(verified) = verified {
             logged(verified, number, &ours, &theirs, &mut claims);
+            attached(verified, number, evidence, &mut claims);
         }
     }
     let all: Vec<&Verified> = sealed.iter().flatten().collect();
+    let named: BTreeSet<String> =
+        all.iter().flat_map(|v| &v.message().attachments).map(Attachment::file_name).collect();
+    if let Some(stray) = evidence.attachments.keys().find(|name| !named.contains(*name)) {
+        let says = "what is attached was named by a message".to_owned();
+        let flaw = format!("{}: no message here names it", super::attachment_file(stray));
+        claims.say(Topic::Files, says, Err(flaw));
+    }
     let one = order(&all, exchange, &ours, &theirs);
     let says = "all messages are of one exchange, and nothing is missing that they follow or had seen; later \
                 ones may exist";
@@ -460,6 +469,22 @@ fn logged(verified: &Verified, number: usize, ours: &Side<'_>, theirs: &Side<'_>
         (None, None) => (format!("{r}'s log took it"), Err("no proven entry of that log says so".to_owned())),
     };
     claims.say(Topic::Message(number), says, holds);
+}
+
+/// What a message names as attached to it, as far as it is here.
+fn attached(verified: &Verified, number: usize, evidence: &Evidence, claims: &mut Claims) {
+    for attachment in &verified.message().attachments {
+        let (name, file) = (&attachment.name, attachment.file_name());
+        let (says, holds) = match evidence.attachments.get(&file) {
+            None => (format!("{name} went with it, and is not in this file"), Ok(())),
+            Some(content) => {
+                let says = format!("{name} went with it: {}", super::attachment_file(&file));
+                let flaw = "it is not what the message names".to_owned();
+                (says, if attachment.is_of(content) { Ok(()) } else { Err(flaw) })
+            }
+        };
+        claims.say(Topic::Message(number), says, holds);
+    }
 }
 
 /// That the messages are of one exchange and follow each other without a gap, as far as they go.

@@ -387,6 +387,7 @@ pub(crate) fn receipt_entry(us: &NodeId, message: MessageId, refused: Option<Fau
         fault: refused.unwrap_or(Fault::Expired),
         id: Some(message),
         exchange: None,
+        number: None,
         uncounted: 0,
     };
     let mut entry = Entry::parse(&record.write(at, &[7; SALT_LEN]).entry).expect("ours");
