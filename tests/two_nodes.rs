@@ -718,6 +718,12 @@ fn a_renewed_key_set_travels_in_the_mail() {
     per.api().wait_until(&id, State::Delivered);
 }
 
+/// The time, as it is typed.
+fn now() -> String {
+    let date = run(Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]));
+    said(&date).trim().to_owned()
+}
+
 #[test]
 fn p1_a_key_rotates_while_requests_are_open_and_the_link_is_down() {
     let (mut ken, mut per) = two("KEN", "PER");
@@ -746,17 +752,30 @@ fn p1_a_key_rotates_while_requests_are_open_and_the_link_is_down() {
     }
     let arrived: Vec<String> =
         per.api().exchanges().iter().rev().map(|summary| summary.id.to_string()).collect();
-    assert_eq!(arrived, [&before[..], &[after]].concat(), "in the order they were sealed");
+    assert_eq!(
+        arrived,
+        [&before[..], std::slice::from_ref(&after)].concat(),
+        "in the order they were sealed"
+    );
 
-    // What is sealed and not delivered when its key is revoked does not count.
+    // A key is revoked from when it was stolen: what was sealed under it since then is refused for good, also where it
+    // was on its way, and what was said before it stands.
     assert!(per.stop().success());
+    std::thread::sleep(Duration::from_secs(2));
+    let stolen = now();
+    std::thread::sleep(Duration::from_secs(1));
     let late = ask(&ken, "late");
     std::thread::sleep(Duration::from_secs(1));
-    replace_key(&mut ken, &["--rotate", "--revoke", "msg-2", "--reason", "a laptop was stolen"], "third");
+    let revoke =
+        ["--rotate", "--revoke", "msg-2", "--revoke-from", &stolen, "--reason", "a laptop was stolen"];
+    replace_key(&mut ken, &revoke, "third");
     let good = ask(&ken, "good");
     per.start();
     ken.api().wait_until(&good, State::Delivered);
-    ken.api().wait_until(&late, State::Delivered);
+    let refused = ken.api().wait_until(&late, State::TurnedAway);
+    assert_eq!(refused.timeline[0].receipt.as_ref().expect("a proven refusal").refused, Some(24));
+    assert!(refused.timeline[0].revoked);
+    ken.api().wait_until(&after, State::Delivered);
     for house in [&mut ken, &mut per] {
         assert!(house.stop().success());
         assert_log_holds(house);

@@ -399,6 +399,9 @@ pub(crate) enum EvidenceCommand {
         /// The officer who gives it [default: the holder of the token]
         #[arg(long, value_name = "ID")]
         officer: Option<OfficerId>,
+        /// Leave out the parts that name persons
+        #[arg(long)]
+        without_persons: bool,
     },
     /// Verify an evidence file, offline, and say claim by claim what holds
     Verify {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 pub(crate) use case::{case, cases};
 pub(crate) use evidence::{evidence, evidence_json};
-pub(crate) use exchange::{attachment, cleared, exchange, exchange_summary, exchanges};
+pub(crate) use exchange::{attachment, cleared, exchange, exchange_summary, exchanges, today};
 pub(crate) use words::word;
 
 /// Our own node.

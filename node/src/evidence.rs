@@ -27,7 +27,7 @@ impl<D: Disk> Node<D> {
         via: OfficerId,
     ) -> Result<Done, Mistake> {
         self.may_record()?;
-        let EvidenceRequest { purpose, recipient: to, officer } = request;
+        let EvidenceRequest { purpose, recipient: to, officer, without_persons } = request;
         let unknown = || Mistake::Unknown(format!("no exchange {exchange}: see the list of exchanges"));
         let peer = self.peer_of(&exchange).ok_or_else(unknown)?;
         let ours = own(self)?.current().state.clone();
@@ -54,14 +54,20 @@ impl<D: Disk> Node<D> {
         }
         // To another State goes what was said, and not how we decided it: that stays ours (R-SOV).
         let abroad = matches!(to, Recipient::State(_));
-        let shown: Vec<Staged> =
-            records.into_iter().filter(|staged| !abroad || is_mail(&staged.record)).collect();
+        let shown: Vec<Staged> = records
+            .into_iter()
+            .filter(|staged| belongs(&staged.record, without_persons) && (!abroad || is_mail(&staged.record)))
+            .collect();
         let evidence = gather(self, &peer, &shown)?;
         let given = Given { exchange, purpose, to: to.clone(), by: by.clone(), at: self.now() };
         let files = evidence.files(&given);
         let report = evidence::verify(&files);
-        if let Some(claim) = report.claims().iter().find(|claim| claim.flaw.is_some()) {
+        // A State that takes a key back takes back what it says, and not what it said: that is on record, and given out.
+        let fails = |claim: &&evidence::Claim| claim.flaw.is_some() && !claim.is_revoked();
+        if let Some(claim) = report.claims().iter().find(fails) {
             let flaw = claim.flaw.as_deref().unwrap_or_default();
+            let withheld = Vec::new();
+            self.note(Record::Export { exchange, peer, purpose, to, by, via, archive: None, withheld });
             return Err(Mistake::NotReady(format!(
                 "nothing was given out, for it would not hold: {}: {flaw}. If the peer was admitted anew under other \
                  roots, its former key sets are needed; else report this",
@@ -92,6 +98,11 @@ fn own<D: Disk>(node: &Node<D>) -> Result<&KeyChain, Mistake> {
 fn chain_of<'a, D: Disk>(node: &'a Node<D>, peer: &NodeId) -> Result<&'a KeyChain, Mistake> {
     let known = node.desk().known_peer(peer);
     Ok(known.ok_or_else(|| Mistake::Unknown(format!("no peer {peer}")))?.chain())
+}
+
+/// Whether a record is shown as one of this exchange. Key sets are shown whole, with their States.
+fn belongs(record: &Record, without_persons: bool) -> bool {
+    record.key_sets().is_none() && !(without_persons && matches!(record, Record::Part { .. }))
 }
 
 /// Whether a record is what went between the two nodes, and no more.

@@ -197,8 +197,8 @@ pub struct Renewal {
     pub addrs: Option<Vec<String>>,
     /// Whether a new message key takes over; the old ones stay good for [`OVERLAP`].
     pub rotate: bool,
-    /// A message key that must not be believed from now on, and why.
-    pub revoke: Option<(String, Line)>,
+    /// A message key that must not be believed, since when (now, if not said), and why.
+    pub revoke: Option<(String, Option<Timestamp>, Line)>,
     /// Working days and targets; as before, if absent.
     pub service: Option<Service>,
 }
@@ -231,7 +231,7 @@ pub fn renew(
     let chain = KeyChain::parse(&text)?;
     let mut keys = Keys::read(&config.keys)?;
     let root = Named::read(&roots.join("root-1.key"))?;
-    if let Some((kid, _)) = &revoke
+    if let Some((kid, _, _)) = &revoke
         && chain.current().message_key(kid).is_none()
     {
         return Err(InitError::NoSuchKey(kid.clone()));
@@ -254,8 +254,8 @@ pub fn renew(
     if let Some(service) = service {
         (set.calendar, set.targets) = (Some(service.calendar), service.targets);
     }
-    if let Some((kid, reason)) = revoke {
-        set.revoked.push(Revocation { kid, untrusted_from: now, reason });
+    if let Some((kid, since, reason)) = revoke {
+        set.revoked.push(Revocation { kid, untrusted_from: since.unwrap_or(now), reason });
     }
     if rotate {
         // Last but for the signing, so that a slip above leaves no key behind.

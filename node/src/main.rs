@@ -10,7 +10,7 @@ use liaison_node::config::{Config, Format, Trace};
 use liaison_node::demo;
 use liaison_node::init::{self, Birth, CONFIG, Renewal, Service};
 use liaison_node::serve;
-use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode};
+use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
 use tracing_subscriber::EnvFilter;
 
 /// A State's node for exchanging trace requests, licence verifications and transit confirmations directly with its
@@ -122,6 +122,10 @@ enum KeySetCommand {
         /// A message key that must not be believed from now on: `msg-1`. Give `--rotate` with it, or nothing can be sent.
         #[arg(long, requires = "reason")]
         revoke: Option<String>,
+        /// Since when the key is not to be believed, such as 2026-11-24T08:30:00Z: when it was stolen. Now, if absent. What
+        /// was sealed under it since then counts no more, on either side.
+        #[arg(long, requires = "revoke", value_parser = moment)]
+        revoke_from: Option<Timestamp>,
         /// Why it is revoked.
         #[arg(long)]
         reason: Option<Line>,
@@ -136,6 +140,16 @@ enum KeySetCommand {
 
 fn function(text: &str) -> Result<Function, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+/// A moment of the past.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let moment: jiff::Timestamp = text.parse().map_err(|_| "write it as 2026-11-24T08:30:00Z".to_owned())?;
+    let moment = u64::try_from(moment.as_second()).map_err(|_| "before 1970".to_owned())?;
+    if moment > serve::clock().0 {
+        return Err("that is still to come: a key is revoked from a time that has passed".to_owned());
+    }
+    Ok(Timestamp(moment))
 }
 
 fn main() -> ExitCode {
@@ -160,12 +174,23 @@ fn main() -> ExitCode {
             address,
             rotate,
             revoke,
+            revoke_from,
             reason,
             service,
             out,
         }) => read_service(service.as_deref()).and_then(|service| {
             let addrs = Some(address).filter(|address| !address.is_empty());
-            renew(&config, &roots, Renewal { addrs, rotate, revoke: revoke.zip(reason), service }, &out)
+            renew(
+                &config,
+                &roots,
+                Renewal {
+                    addrs,
+                    rotate,
+                    revoke: revoke.zip(reason).map(|(kid, reason)| (kid, revoke_from, reason)),
+                    service,
+                },
+                &out,
+            )
         }),
         Command::Run { config } => run(&config),
         Command::Vouch { config, officer, reason } => vouch(&config, officer, reason),

@@ -261,6 +261,8 @@ pub struct Node<D: Disk> {
     blobs: Blobs<D>,
     desk: Desk,
     keys: Keys,
+    /// Parts of the message that is ordered now, by their digests: nowhere else are the persons they name.
+    parts: BTreeMap<Hash, String>,
     /// Peers whose messages of this round name attachments.
     naming: BTreeSet<NodeId>,
     lanes: BTreeMap<NodeId, Lane>,
@@ -388,6 +390,7 @@ impl<D: Disk> Node<D> {
             log,
             store,
             blobs,
+            parts: BTreeMap::new(),
             naming: BTreeSet::new(),
             firearms: Firearms::default(),
             licences: Licences::default(),
@@ -785,24 +788,15 @@ impl<D: Disk> Node<D> {
 
     /// Seal a message: once, here, and the same bytes for the log and for every delivery. The persons it names become
     /// parts beside it.
-    fn seal(&mut self, mut draft: Draft) -> Option<(Verified, Vec<String>)> {
+    fn seal(&mut self, draft: Draft) -> Option<(Verified, Vec<String>)> {
         let mut jti = [0; 16];
         (self.random)(&mut jti);
-        let persons = std::mem::take(&mut draft.enclosed.persons);
-        let (texts, digests): (Vec<_>, Vec<_>) = persons
-            .into_iter()
-            .map(|person| {
-                let mut salt = [0; attachment::SALT_LEN];
-                (self.random)(&mut salt);
-                attachment::write_part(person, &salt)
-            })
-            .unzip();
+        let texts = draft.enclosed.parts.iter().filter_map(|digest| self.parts.remove(digest)).collect();
         let time = self.clock;
         let own = self.desk.own()?.clone();
         let message = with_desk!(self, |desk, shelf| desk.compose(
             &shelf,
             draft,
-            digests,
             own.current().current_log(),
             time,
             &jti
@@ -824,13 +818,14 @@ impl<D: Disk> Node<D> {
             return Ok(Done::Exchange { id, new: false });
         }
         self.may_record()?;
-        let (order, officer) = self.order_of(request)?;
+        let (mut order, officer) = self.order_of(request)?;
         // Whatever is to be sent needs a message key; a renewed key set is the way to get one.
         if matches!(order, Order::Act { .. } | Order::Open { .. }) {
             self.may_sign()?;
         }
         with_desk!(self, |desk, shelf| desk.check(&shelf, &order))?;
         self.keep_enclosed(&order)?;
+        self.put_persons_apart(&mut order);
         let register = self.basis_of(&order);
         let by = By::Officers { prepared: officer.unwrap_or_else(|| who.clone()), approved: None };
         let record = Record::Order { order: order.clone(), by, key, via: who, register };
@@ -849,6 +844,19 @@ impl<D: Disk> Node<D> {
             }
             Order::ImportFirearms { .. } | Order::ImportLicences { .. } => Done::Imported { notices: 0 },
         })
+    }
+
+    /// Whom an order names is not for its record: each person becomes a part, and has a record of its own.
+    fn put_persons_apart(&mut self, order: &mut Order) {
+        let Some(enclosed) = order.enclosed_mut() else { return };
+        self.parts.clear();
+        for person in std::mem::take(&mut enclosed.persons) {
+            let mut salt = [0; attachment::SALT_LEN];
+            (self.random)(&mut salt);
+            let (text, digest) = attachment::write_part(person, &salt);
+            enclosed.parts.push(digest);
+            self.parts.insert(digest, text);
+        }
     }
 
     /// What goes with a message must be here, as it is described, before the message names it; and stays from then on.

@@ -18,7 +18,7 @@ use crate::exchange::{self, Exchange};
 use crate::fault::Fault;
 use crate::handling::{Coded, Handling, LegalBasis, PersonalData};
 use crate::item::Item;
-use crate::key_set::{KeyChain, KeySet, SignedKeySet};
+use crate::key_set::{self, KeyChain, KeySet, SignedKeySet};
 use crate::licence::{self, LicenceEvent, LicenceNo, LicenceNotice};
 use crate::mark::MarkKind;
 use crate::merkle::{Hash, LeafIndex, TreeHead};
@@ -28,7 +28,9 @@ use crate::message::{
     Outcome, Reminder, Subject, Withdrawal,
 };
 use crate::numbers::{Gap, Number, Numbers};
-use crate::operator::{Act, Enclosed, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State};
+use crate::operator::{
+    Act, Enclosed, ExchangeSummary, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State,
+};
 use crate::serial;
 use crate::standing::Standing;
 use crate::trace::TraceResponse;
@@ -52,6 +54,8 @@ const AT_HAND_BYTES: usize = 64 * 1024 * 1024;
 const MAX_SHOWN: usize = 160;
 /// Most records of ours that belong to one exchange; as many places fit into one row of the index.
 const MAX_PLACES: usize = 120;
+/// Longest row of the index, in bytes.
+const ROW: usize = 1024;
 
 /// A table on the shelf.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -801,7 +805,7 @@ impl Desk {
                 Vec::new()
             }
             Record::KeySet { node, key_set } => {
-                self.apply_key_set(shelf, node, key_set, staged.leaf);
+                self.apply_key_set(shelf, node, key_set, staged);
                 Vec::new()
             }
             Record::Order { order, by, key, .. } => self.apply_order(shelf, staged, order, by, key.as_ref()),
@@ -836,16 +840,43 @@ impl Desk {
         }
     }
 
-    fn apply_key_set(&mut self, shelf: &mut impl Shelf, node: &NodeId, key_set: &str, leaf: LeafIndex) {
+    fn apply_key_set(&mut self, shelf: &mut impl Shelf, node: &NodeId, key_set: &str, staged: &Staged) {
         let targets_of = |desk: &Self| {
             let chain =
                 if *node == desk.us { desk.own.as_ref() } else { desk.peers.get(node).map(Peer::chain) };
             chain.map(|chain| (chain.current().calendar.clone(), chain.current().targets.clone()))
         };
         let before = targets_of(self);
-        self.extend_key_sets(shelf, node, key_set, leaf);
+        self.extend_key_sets(shelf, node, key_set, staged.leaf);
         if before != targets_of(self) {
             self.set_due_anew(shelf, node);
+        }
+        self.distrust(shelf, staged);
+    }
+
+    /// What was sealed under a key that is revoked from before counts no more, also where it came before the revocation:
+    /// the record that revokes it becomes part of each exchange it concerns.
+    fn distrust(&mut self, shelf: &mut impl Shelf, staged: &Staged) {
+        let Some((node, key_sets)) = staged.record.key_sets() else { return };
+        let revoked = key_set::revocations(key_sets);
+        let Some(since) = revoked.iter().map(|revocation| revocation.untrusted_from).min() else { return };
+        // Some rows of the list at a time: there may be very many.
+        for rows in 0..=staged.leaf.0 >> 16 {
+            let mut concerned = Vec::new();
+            for (_, row) in shelf.scan(Table::Listing, &rows.to_be_bytes()[2..], usize::MAX) {
+                let Some(summary) = read::<ExchangeSummary>(Some(row)) else { continue };
+                if (summary.peer == *node || *node == self.us)
+                    && summary.updated >= since
+                    && self
+                        .exchange(shelf, &summary.id)
+                        .is_some_and(|exchange| exchange.rests_on(node, &revoked))
+                {
+                    concerned.push(summary.id);
+                }
+            }
+            for id in concerned {
+                self.change_exchange(shelf, &id, staged);
+            }
         }
     }
 
@@ -922,7 +953,7 @@ impl Desk {
                 Vec::new()
             }
             Order::InstallKeySet { node, key_set } => {
-                self.apply_key_set(shelf, node, key_set, staged.leaf);
+                self.apply_key_set(shelf, node, key_set, staged);
                 Vec::new()
             }
             Order::Open { peer, opening } => vec![Effect::Send(Box::new(Draft {
@@ -1022,6 +1053,7 @@ impl Desk {
         self.peers.insert(node.clone(), peer);
         self.change_peer(shelf, node, |_| ());
         self.set_due_anew(shelf, node);
+        self.distrust(shelf, staged);
     }
 
     fn apply_sent(&mut self, shelf: &mut impl Shelf, staged: &Staged) {
@@ -1280,13 +1312,11 @@ impl Desk {
         }))
     }
 
-    /// The message of `draft`, ready to be sealed at `now`; `parts` are the digests of the persons it names. Sealed and
-    /// recorded at once, or its number is taken twice.
+    /// The message of `draft`, ready to be sealed at `now`. Sealed and recorded at once, or its number is taken twice.
     pub fn compose(
         &self,
         shelf: &impl Shelf,
         draft: Draft,
-        parts: Vec<Hash>,
         log: u32,
         now: Timestamp,
         jti: &[u8; 16],
@@ -1312,7 +1342,7 @@ impl Desk {
             saw: last_of(Side::other),
             body: draft.body,
             beyond_us: false,
-            handling: match parts.is_empty() {
+            handling: match draft.enclosed.parts.is_empty() {
                 true => draft.handling,
                 false => Handling { personal_data: Coded::Known(PersonalData::Present), ..draft.handling },
             },
@@ -1320,7 +1350,7 @@ impl Desk {
             lang: "en".into(),
             case: CaseRefs { sender: draft.case_ref, receiver: theirs },
             attachments: draft.enclosed.attachments,
-            parts,
+            parts: draft.enclosed.parts,
         })
     }
 
@@ -1334,7 +1364,9 @@ impl Desk {
     /// Take a record into its exchange, and bring the rows about it up to date.
     fn change_exchange(&mut self, shelf: &mut impl Shelf, id: &MessageId, staged: &Staged) {
         let mut places = shelf.get(Table::Exchange, id.0.as_bytes()).unwrap_or_default();
-        if places.len() >= MAX_PLACES * 8 {
+        // A revocation counts also where nothing more may be said: the row has room for some.
+        let revokes = staged.record.key_sets().is_some();
+        if places.len() >= if revokes { ROW } else { MAX_PLACES * 8 } {
             // What its row cannot hold is not taken in at hand either: after a restart we must believe the same.
             return;
         }
@@ -1539,6 +1571,11 @@ fn check_enclosed(enclosed: &Enclosed) -> Result<(), Mistake> {
     if !attachment::are_bounded(&enclosed.attachments) {
         return Err(Mistake::Malformed(
             "enclosed.attachments: at most 16, each as the node returned it when it was put in".into(),
+        ));
+    }
+    if !enclosed.parts.is_empty() {
+        return Err(Mistake::Malformed(
+            "enclosed.parts: give enclosed.persons, the node makes the parts".into(),
         ));
     }
     if enclosed.persons.len() > attachment::MAX_PARTS {

@@ -461,6 +461,15 @@ impl Record {
         json::parse(bytes)
     }
 
+    /// The key sets that it puts in force, one version per line, and whose.
+    pub fn key_sets(&self) -> Option<(&NodeId, &str)> {
+        match self {
+            Self::KeySet { node, key_set } => Some((node, key_set)),
+            Self::Order { order, .. } => order.key_sets(),
+            _ => None,
+        }
+    }
+
     /// The key set that it puts in force, if it does.
     pub fn key_set(&self) -> Option<&str> {
         match self {

@@ -12,13 +12,12 @@ pub use tar::{TarFlaw, pack, unpack};
 pub use verify::{Claim, Heard, Report, Topic, verify};
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde_json::Value;
 
 use crate::authority::{By, StateCode, Timestamp};
 use crate::entry::SALT_LEN;
-use crate::envelope::Verified;
+use crate::envelope::{self, Verified};
 use crate::handling::{Disclosure, Purpose, Recipient, Restraint, Withheld};
 use crate::jws;
 use crate::key_set::{KeyChain, KeySetFlaw};
@@ -175,7 +174,7 @@ impl Evidence {
             }
         }
         files.insert(SCRIPT.to_owned(), SCRIPT_TEXT.into());
-        files.insert(README.to_owned(), self.readme(given).into_bytes());
+        files.insert(README.to_owned(), self.readme(&self.given_lines(given)).into_bytes());
         let sums = sums(&files).into_bytes();
         files.insert(SUMS.to_owned(), sums);
         files
@@ -252,32 +251,46 @@ impl Evidence {
         Ok(Self { exporter, other, messages: messages.into_values().collect(), attachments })
     }
 
-    fn readme(&self, given: &Given) -> String {
+    /// `README.txt`, with these lines of what it was given for.
+    fn readme(&self, given: &str) -> String {
         let mut text = README_START.to_owned();
-        let mut put = |name: &str, value: &str| {
-            let _ = writeln!(text, "{name:<12} {value}");
-        };
-        put("exchange", &given.exchange.to_string());
+        let exchange = self.messages.first().and_then(|token| envelope::id_of(token));
+        text += &fact("exchange", &exchange.map(|id| id.to_string()).unwrap_or_default());
         for (name, party) in [("exported by", &self.exporter), ("with", &self.other)] {
             let set = party.chain.current();
-            put(name, &format!("{}, {}", set.state, set.authority));
-            put("", &format!("folder {}/", party.folder()));
-            put("", "fingerprint of its first key set:");
-            put("", &party.chain.fingerprint().to_string());
+            text += &fact(name, &format!("{}, {}", set.state, set.authority));
+            text += &fact("", &format!("folder {}/", party.folder()));
+            text += &fact("", "fingerprint of its first key set:");
+            text += &fact("", &party.chain.fingerprint().to_string());
         }
-        let purpose = serde_json::to_value(given.purpose).unwrap_or_default();
-        put("given for", purpose.as_str().unwrap_or_default());
-        put(
-            "given to",
-            &match &given.to {
-                Recipient::State(state) => state.to_string(),
-                own => format!("{own} of {}", self.exporter.state()),
-            },
-        );
-        put("given by", &format!("{}, {}", given.by, given.at));
-        text.push_str(README_REST);
-        text
+        text + given + README_REST
     }
+
+    fn given_lines(&self, given: &Given) -> String {
+        let purpose = serde_json::to_value(given.purpose).unwrap_or_default();
+        let whom = match &given.to {
+            Recipient::State(state) => state.to_string(),
+            own => format!("{own} of {}", self.exporter.state()),
+        };
+        [
+            fact("given for", purpose.as_str().unwrap_or_default()),
+            fact("given to", &whom),
+            fact("given by", &format!("{}, {}", given.by, given.at)),
+        ]
+        .concat()
+    }
+
+    /// Whether this `README.txt` says of the evidence what is so. What it was given for, nobody has signed.
+    fn is_told_by(&self, readme: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(readme);
+        let given: String = text.split_inclusive('\n').filter(|line| line.starts_with("given ")).collect();
+        given.lines().count() == 3 && given.len() <= 1024 && self.readme(&given) == text
+    }
+}
+
+/// A line of `README.txt`.
+fn fact(name: &str, value: &str) -> String {
+    format!("{name:<12} {value}\n")
 }
 
 /// What was found of one State.
@@ -377,8 +390,8 @@ are in the files.
 const README_REST: &str = "
 HOW TO CHECK IT
 
-1. Compare the two fingerprints above, over a channel you trust, with those the two authorities
-   publish. Everything hangs on them. (The checks below print them from the files themselves.)
+1. Compare the two fingerprints that the check prints, over a channel you trust, with those the two
+   authorities publish. Everything hangs on them.
 2. Unpack the archive, and in its folder:   python3 verify.py
    It needs Python 3 and its package `cryptography`, and no network.
 3. Or, with the command of the project that wrote it, on the archive as it is:
@@ -407,6 +420,10 @@ WHAT IT DOES NOT PROVE
 That nothing was said later, or in another exchange. That what was said is true. The clock of a
 State is its own; a cosignature bears the clock of the other one.
 
+That it was given for, to and by whom it says above: nobody has signed this page. Whose heads bear no
+cosignature of the other State has only its own word that it has no second history.
+
+Persons, where a message names any, are in records of kind `part`; who exports may leave them out.
 The conditions of use stand in each message, member `handling`. They bind whoever holds this file.
 ";
 
@@ -417,7 +434,7 @@ mod tests {
     #[test]
     fn the_verifier_that_travels_along_is_short_enough_to_be_read() {
         let lines: Vec<&str> = SCRIPT_TEXT.lines().collect();
-        assert!(lines.len() <= 225, "{} lines", lines.len());
+        assert!(lines.len() <= 235, "{} lines", lines.len());
         assert!(lines.iter().all(|line| line.chars().count() <= 120));
         assert!(README_START.lines().chain(README_REST.lines()).all(|line| line.len() <= 104));
     }

@@ -13,6 +13,7 @@ use crate::deadline::Due;
 use crate::entry::{Basis, Entry, EntryKind, Logged, Record, Staged};
 use crate::fault::Fault;
 use crate::item::Item;
+use crate::key_set::{self, Revocation};
 use crate::licence::Presented;
 use crate::merkle::{Hash, LeafIndex};
 use crate::message::{Body, CaseRefs, Kind, Message, MessageId, Outcome, Subject};
@@ -29,6 +30,10 @@ pub struct Said {
     pub from: Side,
     /// The message.
     pub message: Message,
+    /// The name of the key that sealed it.
+    pub key: String,
+    /// Whether that key is revoked from before it was sealed: then it does not count.
+    pub revoked: bool,
     /// When it came into our log, and where.
     pub recorded: Timestamp,
     /// Its place in our log.
@@ -104,6 +109,12 @@ impl Exchange {
     /// Take in a record that belongs to this exchange. Twice is the same as once.
     pub fn add(&mut self, staged: &Staged) {
         self.updated = self.updated.max(staged.at);
+        if let Some((node, key_sets)) = staged.record.key_sets() {
+            let revoked = key_set::revocations(key_sets);
+            let side = self.side_of(node);
+            let said = self.said.values_mut().filter(|said| said.from == side);
+            said.for_each(|said| said.revoked |= said.rests_on(&revoked));
+        }
         match &staged.record {
             Record::Sent { .. } | Record::Received { .. } => self.add_message(staged),
             Record::Denied { id: Some(id), .. } => {
@@ -121,6 +132,16 @@ impl Exchange {
             }
             _ => {}
         }
+    }
+
+    fn side_of(&self, node: &NodeId) -> Side {
+        if *node == self.peer { self.side.other() } else { self.side }
+    }
+
+    /// Whether a message that `node` sealed here counts so far and is under one of these keys, from when it is revoked.
+    pub fn rests_on(&self, node: &NodeId, revoked: &[Revocation]) -> bool {
+        let side = self.side_of(node);
+        self.said.values().any(|said| said.from == side && !said.revoked && said.rests_on(revoked))
     }
 
     fn add_message(&mut self, staged: &Staged) {
@@ -146,6 +167,8 @@ impl Exchange {
         self.said.entry(verified.id()).or_insert_with(|| Said {
             from: if ours { self.side } else { self.side.other() },
             message: verified.message().clone(),
+            key: verified.key_name().to_owned(),
+            revoked: false,
             recorded: staged.at,
             leaf: staged.leaf,
             sender_leaf,
@@ -303,7 +326,10 @@ impl Exchange {
     pub fn standing(&self) -> Standing {
         let mut standing = Standing::new();
         for (id, said) in self.order() {
-            standing.take(self.kind(), id, &said.message);
+            match said.revoked {
+                false => standing.take(self.kind(), id, &said.message),
+                true => standing.distrust(self.kind(), id, &said.message.body),
+            }
         }
         let receipt = self.opener().receipt.as_ref();
         match (standing.state, receipt) {
@@ -409,6 +435,10 @@ impl Exchange {
 }
 
 impl Said {
+    fn rests_on(&self, revoked: &[Revocation]) -> bool {
+        revoked.iter().any(|one| one.kid == self.key && one.untrusted_from <= self.message.iat)
+    }
+
     /// When it was delivered, by the addressee's log: what both sides count from. `side` is ours.
     pub fn delivered(&self, side: Side) -> Option<Timestamp> {
         if self.from == side { self.receipt.as_ref().map(|receipt| receipt.at) } else { Some(self.recorded) }
@@ -437,6 +467,7 @@ impl Said {
             }),
             sender_leaf: self.sender_leaf.map(|leaf| leaf.0),
             effective,
+            revoked: self.revoked,
             // Whether their content is here is for the house to say.
             attachments: message
                 .attachments

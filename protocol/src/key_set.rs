@@ -300,6 +300,17 @@ struct GeneralSignature {
     signature: String,
 }
 
+/// The revocations in recorded key sets, one version per line. Nothing is verified: that was done before they were
+/// recorded.
+pub fn revocations(key_sets: &str) -> Vec<Revocation> {
+    let payload = |line: &str| {
+        let general: General = serde_json::from_str(line).ok()?;
+        serde_json::from_slice::<KeySet>(&jws::decode(&general.payload)?).ok()
+    };
+    // Each version repeats those of the versions before.
+    key_sets.lines().last().and_then(payload).map(|set| set.revoked).unwrap_or_default()
+}
+
 /// A key set whose signatures hold: its own roots' threshold signed it, and every key proved its possession.
 ///
 /// Made only by [`sign`](Self::sign), [`first`](Self::first) and [`next`](Self::next).

@@ -15,6 +15,7 @@ use crate::handling::{Handling, Purpose, Recipient, code_list};
 use crate::item::Item;
 use crate::key_set::Contact;
 use crate::licence::{LicenceEvent, Presented};
+use crate::merkle::Hash;
 use crate::message::{
     AuthenticityCheck, Body, CaseRefs, Kind, LicenceVerificationRequest, MessageId, Outcome,
 };
@@ -90,6 +91,26 @@ pub enum Order {
         /// What.
         rules: Rules,
     },
+}
+
+impl Order {
+    /// What is to go with a message, where it is an order to send one.
+    pub fn enclosed_mut(&mut self) -> Option<&mut Enclosed> {
+        match self {
+            Self::Act { enclosed, .. } => Some(enclosed),
+            Self::Open { opening, .. } => Some(&mut opening.enclosed),
+            _ => None,
+        }
+    }
+
+    /// Key sets that it puts in force, one version per line, and whose.
+    pub fn key_sets(&self) -> Option<(&NodeId, &str)> {
+        match self {
+            Self::AdmitPeer { node, key_sets, .. } => Some((node, key_sets)),
+            Self::InstallKeySet { node, key_set } => Some((node, key_set)),
+            _ => None,
+        }
+    }
 }
 
 impl Order {
@@ -289,12 +310,17 @@ pub struct Enclosed {
     /// Persons, as far as it is necessary to name any; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub persons: Vec<Person>,
+    /// What the node made of the persons before it recorded anything: the digests of their parts. Not for others to
+    /// give.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(ignore)]
+    pub parts: Vec<Hash>,
 }
 
 impl Enclosed {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.attachments.is_empty() && self.persons.is_empty()
+        self.attachments.is_empty() && self.persons.is_empty() && self.parts.is_empty()
     }
 }
 
@@ -499,6 +525,9 @@ pub struct EvidenceRequest {
     /// Who gives it; the holder of the token, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub officer: Option<OfficerId>,
+    /// Whether the parts that name persons are left out: every proof holds without them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_persons: bool,
 }
 
 /// Remove a peer.
@@ -841,6 +870,9 @@ pub struct TimelineItem {
     pub sender_leaf: Option<u64>,
     /// Whether it took effect: a late or crossing message is kept and shown, and changes nothing.
     pub effective: bool,
+    /// Whether its key is revoked from before it was sealed: it does not count, whenever it came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
     /// Photographs and documents that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<AttachmentView>,

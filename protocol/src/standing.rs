@@ -83,6 +83,27 @@ impl Standing {
         self.order.push((id, effective));
     }
 
+    /// A message whose key is revoked from before it was sealed: it is shown, and does not count. Nor does what it stood
+    /// in the place of: a transit clears nothing, and nothing is answered, until that State says so anew.
+    pub fn distrust(&mut self, kind: Kind, id: MessageId, body: &Body) {
+        let over = matches!(self.state, State::Withdrawn | State::Closed);
+        match body {
+            _ if kind == Kind::TransitNotification && !over => self.state = State::Blocked,
+            Body::AuthenticityResult(_)
+            | Body::Correction(_)
+            | Body::LicenceNotice(_)
+            | Body::LicenceVerificationResponse(_)
+            | Body::TraceResponse(_) => {
+                (self.outcome, self.decided, self.notice, self.corrected) = (None, None, None, false);
+                if !over {
+                    self.state = State::Acknowledged;
+                }
+            }
+            _ => {}
+        }
+        self.order.push((id, false));
+    }
+
     fn acknowledge(&mut self, body: &Acknowledgement) -> bool {
         if !matches!(self.state, State::Requested | State::Acknowledged) {
             return false;

@@ -131,7 +131,7 @@ fn r_12_4_a_photograph_stands_for_marks_and_for_the_reason_why_there_is_none() {
     request.item = Item::Firearm(Box::new(Firearm::of(FirearmType::Pistol)));
     let enclosed = |media: &str| Enclosed {
         attachments: vec![liaison_protocol::attachment::Attachment { media_type: line(media), ..photo() }],
-        persons: Vec::new(),
+        ..Enclosed::default()
     };
     let opener = peru
         .open_with(&kenya.us(), question(request.clone()), enclosed("image/jpeg"))
@@ -678,7 +678,7 @@ fn r_13_2_traces_are_asked_and_answered_by_tracing_centres_alone() {
 #[test]
 fn a_person_travels_beside_the_message_and_is_announced_in_its_handling() {
     let (kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
-    let enclosed = Enclosed { attachments: Vec::new(), persons: vec![person()] };
+    let enclosed = Enclosed { attachments: Vec::new(), persons: vec![person()], parts: Vec::new() };
     let opener = peru.open_with(&kenya.us(), question(trace_request()), enclosed).expect("complete");
     let message = opener.message();
     assert_eq!(message.parts.len(), 1);

@@ -6,9 +6,11 @@ mod samples;
 
 use liaison_protocol::authority::{Function, Timestamp};
 use liaison_protocol::deadline::{Due, Owing};
+use liaison_protocol::desk::load_exchange;
 use liaison_protocol::entry::Record;
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Coded, Handling};
+use liaison_protocol::key_set::Revocation;
 use liaison_protocol::licence::LicenceKind;
 use liaison_protocol::message::{Body, Kind, MessageId, Outcome};
 use liaison_protocol::operator::{Act, Question, Rules, Side, State};
@@ -260,6 +262,35 @@ fn more_information_pauses_the_clock_and_clears_nothing_also_when_asked_twice() 
     assert_eq!(both(&kenya, &peru, id, DURING), (State::Acknowledged, false));
     assert_eq!(peru.due(&id).map(|due| due.owing), Some(Owing::Answer));
     assert_eq!(kenya.due(&id), peru.due(&id));
+}
+
+/// Kenya takes its message key back, from then on.
+fn revoke(kenya: &mut Office, peru: &mut Office, untrusted_from: Timestamp) {
+    let mut set = kenya.chain.current().clone();
+    (set.version, set.prev) = (2, Some(kenya.chain.newest().digest()));
+    set.revoked = vec![Revocation { kid: "msg-1".into(), untrusted_from, reason: line("stolen") }];
+    let signed = office::sign(kenya.seed, set);
+    for office in [kenya, peru] {
+        let (node, key_set) = (signed.set().node.clone(), signed.json().to_owned());
+        office.record(Record::KeySet { node, key_set }, None);
+    }
+}
+
+#[test]
+fn p1_a_clearance_under_a_key_that_is_revoked_from_before_clears_nothing_any_more() {
+    for (from, expected) in [(NOW, (State::Blocked, false)), (NOW.plus(10_000_000), (State::Cleared, true))] {
+        let (mut kenya, mut peru, id) = notified();
+        act(&mut kenya, &mut peru, id, decide(decision(DecisionCode::NoObjection)));
+        assert_eq!(both(&kenya, &peru, id, DURING), (State::Cleared, true));
+        revoke(&mut kenya, &mut peru, from);
+        assert_eq!(both(&kenya, &peru, id, DURING), expected);
+        for office in [&kenya, &peru] {
+            let said = office.exchange(&id).timeline().pop().expect("it was said");
+            assert_eq!((said.revoked, said.effective), (!expected.1, expected.1));
+            // Read again from the log, it is the same.
+            assert_eq!(load_exchange(&office.us(), &office.shelf, &id), Some(office.exchange(&id)));
+        }
+    }
 }
 
 #[test]

@@ -481,8 +481,8 @@ fn the_table_of_limits_is_the_codes_own() {
         ("mail::MAX_MESSAGES", mail::MAX_MESSAGES as u64),
         ("mail::MAX_REPLY", mail::MAX_REPLY as u64),
         ("blob::MAX_PIECE", blob::MAX_PIECE.into()),
-        ("evidence::MAX_ATTACHED", evidence::MAX_ATTACHED as u64),
         ("evidence::MAX_ARCHIVE", evidence::MAX_ARCHIVE as u64),
+        ("evidence::MAX_ATTACHED", evidence::MAX_ATTACHED as u64),
         ("evidence::MAX_FILE", evidence::MAX_FILE as u64),
         ("evidence::MAX_FILES", evidence::MAX_FILES as u64),
     ];

@@ -97,7 +97,7 @@ fn follow(case: &CaseView, all: &[ExchangeView]) -> Option<(TraceRequest, Enclos
     if !attachments.iter().any(|attachment| attachment.is_photo()) && request.no_photo_reason.is_none() {
         request.no_photo_reason = "the photographs of the first request are not here any more".parse().ok();
     }
-    Some((request, Enclosed { attachments, persons: Vec::new() }))
+    Some((request, Enclosed { attachments, ..Enclosed::default() }))
 }
 
 fn ours(exchange: &ExchangeView) -> impl Iterator<Item = &TimelineItem> {

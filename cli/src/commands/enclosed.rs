@@ -68,7 +68,7 @@ impl ToEnclose {
             }
         };
         let attachments = self.files.into_iter().map(put).collect::<Result<_, Error>>()?;
-        Ok(Enclosed { attachments, persons: self.persons })
+        Ok(Enclosed { attachments, persons: self.persons, ..Enclosed::default() })
     }
 }
 

@@ -19,8 +19,8 @@ use crate::render;
 
 pub(super) fn run(client: &Client, command: EvidenceCommand) -> Result<Reply, Error> {
     match command {
-        EvidenceCommand::Export { id, out, purpose, recipient, officer } => {
-            export(client, &id, out, EvidenceRequest { purpose, recipient, officer })
+        EvidenceCommand::Export { id, out, purpose, recipient, officer, without_persons } => {
+            export(client, &id, out, EvidenceRequest { purpose, recipient, officer, without_persons })
         }
         EvidenceCommand::Verify { file, fingerprint } => verify(&file, &fingerprint),
     }
@@ -44,6 +44,7 @@ fn export(client: &Client, id: &str, out: Option<PathBuf>, request: EvidenceRequ
             return Err(error);
         }
     };
+    let report = evidence::verify(&evidence::unpack(&archive).unwrap_or_default());
     let digest = Hash::of(&archive);
     let whom = match &request.recipient {
         Recipient::State(state) => state.to_string(),
@@ -58,7 +59,13 @@ fn export(client: &Client, id: &str, out: Option<PathBuf>, request: EvidenceRequ
         render::hex(&digest),
         path.display(),
     );
+    let flaws: Vec<_> = report.claims().iter().filter_map(|claim| claim.flaw.as_deref()).collect();
+    let text = match flaws.first() {
+        None => text,
+        Some(flaw) => format!("{text}NOT EVERYTHING IN IT HOLDS: {flaw}\n"),
+    };
     let json = json!({
+        "holds": flaws.is_empty(),
         "file": path.display().to_string(),
         "bytes": archive.len(),
         "sha256": render::hex(&digest),
@@ -112,7 +119,12 @@ mod tests {
     use liaison_protocol::handling::Purpose;
 
     fn request() -> EvidenceRequest {
-        EvidenceRequest { purpose: Purpose::Licensing, recipient: Recipient::Court, officer: None }
+        EvidenceRequest {
+            purpose: Purpose::Licensing,
+            recipient: Recipient::Court,
+            officer: None,
+            without_persons: false,
+        }
     }
 
     #[test]

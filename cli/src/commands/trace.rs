@@ -1,7 +1,7 @@
 //! `liaison trace`: where did this item go? Asked, answered, asked back, concluded.
 
 use jiff::civil::Date;
-use liaison_protocol::authority::{Prose, StateCode, Timestamp};
+use liaison_protocol::authority::{Prose, StateCode};
 use liaison_protocol::case::first_hops;
 use liaison_protocol::handling::Coded;
 use liaison_protocol::item::{Calibre, Item, Make};
@@ -29,7 +29,7 @@ pub(super) fn run(client: &Client, command: TraceCommand) -> Result<Reply, Error
     match command {
         TraceCommand::Answer { id, response, enclosed, acting } => {
             let enclosed = ToEnclose::read(&enclosed)?;
-            let response = response_of(*response, &asked(client, &id)?, today())?;
+            let response = response_of(*response, &asked(client, &id)?, render::today())?;
             let act = Act::Answer { outcome: Outcome::Trace(response), note: None };
             act_with(client, &id, act, enclosed.put(client)?, acting)
         }
@@ -46,7 +46,7 @@ pub(super) fn run(client: &Client, command: TraceCommand) -> Result<Reply, Error
             act_with(client, &id, Act::Conclude { outcome: conclusion(outcome) }, Default::default(), acting)
         }
         TraceCommand::Correct { id, response, because, acting } => {
-            let response = response_of(*response, &asked(client, &id)?, today())?;
+            let response = response_of(*response, &asked(client, &id)?, render::today())?;
             let act = Act::Correct { outcome: Outcome::Trace(response), reason: because };
             act_with(client, &id, act, Default::default(), acting)
         }
@@ -228,7 +228,7 @@ fn put_search(object: &mut Map<String, Value>, typed: NationalSearchArgs) -> Res
     })?;
     put_all(object, "national_search.registers", &names);
     put(object, "national_search.result", result);
-    put(object, "national_search.date", typed.searched_on.unwrap_or_else(today));
+    put(object, "national_search.date", typed.searched_on.unwrap_or_else(render::today));
     Ok(())
 }
 
@@ -370,12 +370,6 @@ fn candidate(exchange: &ExchangeView, record: &str) -> Result<TraceResponse, Err
             records => format!("{record} is none of the candidates: {}", records.join(", ")),
         })
     })
-}
-
-/// The day, by UTC.
-pub(super) fn today() -> Date {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(now.as_secs()).date()
 }
 
 /// What must be there before the rest can be looked at, and what sets it.

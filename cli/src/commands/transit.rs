@@ -1,10 +1,14 @@
 //! `liaison transit`: is there an objection to the passing of this shipment? Silence never clears it.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use liaison_protocol::handling::Coded;
-use liaison_protocol::licence::{Answer, Presented};
+use liaison_protocol::licence::{Answer, LicenceNo, Presented};
 use liaison_protocol::message::{Body, Kind, Outcome};
-use liaison_protocol::operator::{Act, ExchangeView, Opening, PeerView, Question, Side, State};
+use liaison_protocol::operator::{
+    Act, ExchangePage, ExchangeSummary, ExchangeView, Opening, PeerView, Question, Side, State,
+};
 use liaison_protocol::transit::{DecisionCode, TransitDecision, TransitNotification};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +16,7 @@ use super::enclosed::ToEnclose;
 use super::exchange::{act_with, open, show};
 use super::files::{has, put, put_all, put_some, read_object, typed, with_options};
 use super::licence::stands;
-use super::trace::{supply, today};
+use super::trace::supply;
 use super::{Error, Reply};
 use crate::args::{DecisionArgs, EnclosedArgs, NotificationArgs, TransitCommand, TransitQuestion};
 use crate::client::Client;
@@ -24,7 +28,9 @@ pub(super) fn run(client: &Client, command: TransitCommand) -> Result<Reply, Err
         TransitCommand::AcceptConditions { id, note, acting } => {
             act(id, Act::ReplyToConditions { accepted: true, note }, acting)
         }
-        TransitCommand::Check { exchanges, on } => check(client, &exchanges, on.unwrap_or_else(today)),
+        TransitCommand::Check { exchanges, on } => {
+            check(client, &exchanges, on.unwrap_or_else(render::today))
+        }
         TransitCommand::Decide { id, decision, acting } => {
             let outcome = Outcome::Transit(decision_of(decision)?);
             act(id, Act::Answer { outcome, note: None }, acting)
@@ -169,44 +175,131 @@ fn decision_of(args: DecisionArgs) -> Result<TransitDecision, Error> {
     }
 }
 
-/// Whether the shipment may pass on that day: only what was cleared counts, only while it holds, and only if no State
-/// of the route is left out.
+/// Whether the shipment may pass on that day: only what was cleared counts, only while it holds, and only if every State
+/// of the route was told the same, none of them says otherwise in a later exchange, and the licence behind it stands.
 fn check(client: &Client, ids: &str, on: Date) -> Result<Reply, Error> {
     let peers: Vec<PeerView> = client.get("/v1/peers", &[])?.view;
-    let (mut text, mut all, mut yes) = (String::new(), Vec::new(), true);
-    let (mut shipment, mut route, mut told) = (None, Vec::new(), Vec::new());
+    let state_of = |view: &ExchangeView| {
+        let peer = peers.iter().find(|peer| peer.node == view.summary.peer);
+        peer.map_or_else(|| view.summary.peer.to_string(), |peer| peer.state.to_string())
+    };
+    let mut views = Vec::new();
     for id in ids.split(',').map(str::trim) {
-        let view = show(client, id)?.view;
-        let (clears, why) = clears(&view, on);
+        views.push(show(client, id)?.view);
+    }
+    let shipment = views.iter().find_map(notified);
+    if let Some(shipment) = &shipment {
+        views.extend(later(client, shipment.export_file.as_str(), &views)?);
+    }
+    let (mut text, mut all, mut yes, mut told) = (String::new(), Vec::new(), true, Vec::new());
+    for view in &views {
+        let (clears, why) = clears(view, on);
         yes &= clears;
-        text += &render::cleared(&view, clears, &why);
+        text += &render::cleared(view, clears, &why);
         all.push(json!({ "exchange": view.summary.id, "clears": clears, "why": why }));
-        told.extend(peers.iter().find(|peer| peer.node == view.summary.peer).map(|peer| peer.state.clone()));
-        let opener = view.timeline.first();
-        let opener = opener.and_then(|item| Body::read(item.kind.as_str(), item.body.clone()).ok());
-        if let Some(Body::TransitNotification(notification)) = opener {
-            let first = shipment.get_or_insert_with(|| notification.export_file.clone());
-            if *first != notification.export_file {
-                return Err(Error::Unusable(format!(
-                    "{first} and {} are two shipments: check one at a time",
-                    notification.export_file
-                )));
-            }
-            route.extend(notification.countries_transit);
+        told.push(state_of(view));
+    }
+    let mut against = Vec::new();
+    for (one, view) in views.iter().filter_map(|view| Some((notified(view)?, view))) {
+        let Some(first) = &shipment else { continue };
+        if one.export_file != first.export_file {
+            return Err(Error::Unusable(format!(
+                "{} and {} are two shipments: check one at a time",
+                first.export_file, one.export_file
+            )));
+        }
+        let differ = differences(first, &one);
+        if !differ.is_empty() {
+            let who = state_of(view);
+            against.push(format!("{who} was told otherwise than the first State: {}", differ.join(", ")));
         }
     }
+    for licence in shipment.iter().flat_map(|shipment| &shipment.import_licences) {
+        against.extend(newest_doubt(client, &licence.licence_no)?);
+    }
+    let mut route = shipment.map(|shipment| shipment.countries_transit).unwrap_or_default();
     route.sort();
     route.dedup();
-    let left_out: Vec<_> = route.into_iter().filter(|state| !told.contains(state)).collect();
-    for state in &left_out {
-        text += &format!("NO   {state} is on the route, and its exchange is not named here\n");
-    }
-    yes &= left_out.is_empty();
-    let json = json!({ "on": on, "may_pass": yes, "exchanges": all, "not_named": left_out });
+    route.retain(|state| !told.iter().any(|told| told == state.as_str()));
+    against.extend(route.iter().map(|state| format!("{state} is on the route, and was not notified of it")));
+    text.extend(against.iter().map(|why| format!("NO   {why}\n")));
+    yes &= against.is_empty();
+    let json = json!({ "on": on, "may_pass": yes, "exchanges": all, "not_named": route, "against": against });
     let mut reply = Reply::new(text, json);
     let word = if yes { format!("MAY PASS on {on}") } else { format!("MAY NOT PASS on {on}") };
     (reply.verdict, reply.yes) = (Some(word), yes);
     Ok(reply)
+}
+
+/// What was notified, if that is what the exchange is about.
+fn notified(view: &ExchangeView) -> Option<TransitNotification> {
+    let opener = view.timeline.first()?;
+    match Body::read(opener.kind.as_str(), opener.body.clone()) {
+        Ok(Body::TransitNotification(notification)) => Some(notification),
+        _ => None,
+    }
+}
+
+/// In what two notifications of one shipment differ, and must not.
+fn differences(one: &TransitNotification, other: &TransitNotification) -> Vec<&'static str> {
+    let same = [
+        ("countries_transit", one.countries_transit == other.countries_transit),
+        ("exporter", one.exporter == other.exporter),
+        ("import_licences", one.import_licences == other.import_licences),
+    ];
+    same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect()
+}
+
+/// The newest exchange of ours with each State about this shipment, if it is not among those named.
+fn later(client: &Client, export_file: &str, named: &[ExchangeView]) -> Result<Vec<ExchangeView>, Error> {
+    let (mut found, mut asked) = (Vec::new(), BTreeSet::new());
+    for summary in ours_about(client, Kind::TransitNotification, export_file)? {
+        let stands = !matches!(summary.state, State::Closed | State::TurnedAway | State::Withdrawn);
+        if !stands || !asked.insert(summary.peer.clone()) {
+            continue;
+        }
+        if named.iter().any(|view| view.summary.id == summary.id) {
+            continue;
+        }
+        let view = show(client, &summary.id.to_string())?.view;
+        if notified(&view).is_some_and(|notification| notification.export_file.as_str() == export_file) {
+            found.push(view);
+        }
+    }
+    Ok(found)
+}
+
+/// What we know against a licence from the State that issued it, by the newest verification of ours.
+fn newest_doubt(client: &Client, licence_no: &LicenceNo) -> Result<Option<String>, Error> {
+    for summary in ours_about(client, Kind::LicenceVerificationRequest, licence_no.as_str())? {
+        if summary.state == State::Withdrawn {
+            continue;
+        }
+        let (presented, doubt) = verified(&show(client, &summary.id.to_string())?.view)?;
+        if presented.licence_no == *licence_no {
+            return Ok(doubt);
+        }
+    }
+    Ok(None)
+}
+
+/// Exchanges of ours about this, newest first.
+fn ours_about(client: &Client, kind: Kind, subject: &str) -> Result<Vec<ExchangeSummary>, Error> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let query = [
+            ("kind", Some(kind.to_string())),
+            ("side", Some("requesting".to_owned())),
+            ("subject", Some(subject.to_owned())),
+            ("after", after),
+        ];
+        let page: ExchangePage = client.get("/v1/exchanges", &query)?.view;
+        all.extend(page.exchanges);
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 fn clears(exchange: &ExchangeView, on: Date) -> (bool, String) {
@@ -314,7 +407,7 @@ mod tests {
         assert!(!clears(&exchange_view(), day(10)).0);
     }
 
-    fn checked(line: &str, views: &[ExchangeView]) -> (Result<Reply, Error>, Vec<String>) {
+    fn checked(line: &str, views: &[ExchangeView], more: &[Value]) -> (Result<Reply, Error>, Vec<String>) {
         let states = ["KEN", "UGA"].map(|state| {
             let mut peer = peer_view();
             peer.state = state.parse().expect("a State");
@@ -323,6 +416,7 @@ mod tests {
         });
         let mut answers = vec![("200 OK", json!(states).to_string())];
         answers.extend(views.iter().map(|view| ("200 OK", json!(view).to_string())));
+        answers.extend(more.iter().map(|more| ("200 OK", more.to_string())));
         let (client, node) = node(answers);
         let reply = run(&client, command(line).expect("well typed"));
         (reply, node.join().expect("the node ends"))
@@ -337,24 +431,72 @@ mod tests {
         })
     }
 
+    /// No other exchange about that shipment, and none about its licence.
+    fn nothing() -> Vec<Value> {
+        vec![json!({ "exchanges": [] }); 2]
+    }
+
+    #[test]
+    fn r_10_2b_a_later_objection_to_the_shipment_or_a_licence_that_fell_is_found_unasked() {
+        let line = "transit check abcdef,bcdefg --on 2026-12-10";
+        let [mut objection, _] = both();
+        objection.summary.id =
+            liaison_protocol::message::MessageId(liaison_protocol::merkle::Hash::of(b"later"));
+        objection.summary.state = State::Blocked;
+        let more =
+            [json!({ "exchanges": [&objection.summary] }), json!(objection), json!({ "exchanges": [] })];
+        let (reply, asked) = checked(line, &both(), &more);
+        let reply = reply.expect("it answers");
+        assert!(!reply.yes && reply.text.contains("blocked"), "{}", reply.text);
+        assert!(
+            asked[3].contains("kind=transit-notification&side=requesting&subject=EXP-2026-117"),
+            "{}",
+            asked[3]
+        );
+
+        let mut verification = exchange_view();
+        let licence = notified(&both()[0]).expect("a notification").import_licences.remove(0);
+        verification.timeline[0].body["presented"]["licence_no"] = json!(licence.licence_no);
+        verification.result = serde_json::from_value(json!({ "answer": "REVOKED" })).ok();
+        let more = [
+            json!({ "exchanges": [] }),
+            json!({ "exchanges": [&verification.summary] }),
+            json!(verification),
+        ];
+        let reply = checked(line, &both(), &more).0.expect("it answers");
+        assert!(!reply.yes && reply.text.contains("was answered REVOKED"), "{}", reply.text);
+    }
+
+    #[test]
+    fn r_10_2b_states_that_were_told_of_different_shipments_have_not_cleared_one() {
+        let mut views = both();
+        views[1].timeline[0].body["import_licences"][0]["licence_no"] = "RW-2".into();
+        let reply = checked("transit check abcdef,bcdefg --on 2026-12-10", &views, &nothing()).0;
+        let reply = reply.expect("it answers");
+        assert!(
+            !reply.yes && reply.text.contains("UGA was told otherwise than the first State: import_licences")
+        );
+    }
+
     #[test]
     fn r_10_2b_a_check_is_yes_only_if_every_state_of_the_route_has_cleared() {
         let line = "transit check abcdef,-bcdef --on 2026-12-10";
-        let (reply, asked) = checked(line, &both());
+        let (reply, asked) = checked(line, &both(), &nothing());
         let reply = reply.expect("both answer");
         assert_eq!((reply.yes, reply.verdict.as_deref()), (true, Some("MAY PASS on 2026-12-10")));
         assert!(asked[2].starts_with("GET /v1/exchanges/-bcdef "), "{}", asked[2]);
         let mut views = both();
         views[1].summary.state = State::Blocked;
-        let reply = checked(line, &views).0.expect("both answer");
+        let reply = checked(line, &views, &nothing()).0.expect("both answer");
         assert_eq!((reply.yes, reply.verdict.as_deref()), (false, Some("MAY NOT PASS on 2026-12-10")));
         assert_eq!(reply.json["may_pass"], false);
         // Whoever leaves a State out has not asked whether it cleared.
-        let reply = checked("transit check abcdef --on 2026-12-10", &both()[..1]).0.expect("it answers");
-        assert!(!reply.yes && reply.text.contains("UGA is on the route, and its exchange is not named here"));
+        let reply =
+            checked("transit check abcdef --on 2026-12-10", &both()[..1], &nothing()).0.expect("it answers");
+        assert!(!reply.yes && reply.text.contains("UGA is on the route, and was not notified of it"));
         let mut views = both();
         views[1].timeline[0].body["export_file"] = "EXP-2".into();
-        let error = checked(line, &views).0.expect_err("two shipments");
+        let error = checked(line, &views, &nothing()[..1]).0.expect_err("two shipments");
         assert!(error.to_string().ends_with("are two shipments: check one at a time"), "{error}");
     }
 

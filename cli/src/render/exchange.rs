@@ -1,5 +1,7 @@
 //! An exchange as people read it: what was asked, what it came to, and every message with its proof.
 
+use jiff::civil::Date;
+use liaison_protocol::authority::Timestamp;
 use liaison_protocol::handling::Handling;
 use liaison_protocol::message::{Body, Kind, Outcome, Subject};
 use liaison_protocol::operator::{
@@ -34,11 +36,27 @@ pub(crate) fn exchanges(summaries: &[ExchangeSummary]) -> String {
             asked,
             topic(summary.kind).to_owned(),
             summary.subject.clone(),
-            word(summary.state.as_str()),
+            state(summary),
             outcome,
         ]
     });
     table(["Id", "Opened", "Who", "Question", "About", "State", "Outcome"], rows)
+}
+
+/// How far it has come. A clearance whose last day is over has lapsed: nothing more may pass on it.
+fn state(summary: &ExchangeSummary) -> String {
+    let is_over = summary.valid_to.is_some_and(|last| last < today());
+    if summary.state == State::Cleared && is_over {
+        "lapsed".to_owned()
+    } else {
+        word(summary.state.as_str())
+    }
+}
+
+/// The day, in UTC.
+pub(crate) fn today() -> Date {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(now.as_secs()).date()
 }
 
 /// How an exchange stands.
@@ -62,7 +80,7 @@ pub(crate) fn exchange_summary(view: &ExchangeView) -> String {
         ("exchange", summary.id.to_string()),
         ("question", asked),
         (about, summary.subject.clone()),
-        ("state", word(summary.state.as_str())),
+        ("state", state(summary)),
         ("outcome", result),
     ];
     rows.extend(due(summary).map(|due| ("due", due)));
@@ -200,8 +218,11 @@ fn message(item: &TimelineItem, number: usize, summary: &ExchangeSummary) -> Str
         Kind::Correction | Kind::LicenceNotice | Kind::TransitDecisionWithdrawal => "!! ",
         _ => "",
     };
-    let without =
-        if item.effective { "" } else { " (WITHOUT EFFECT: it came late or crossed another; kept)" };
+    let without = match (item.revoked, item.effective) {
+        (true, _) => " (DOES NOT COUNT: its key is revoked from before it was sealed)",
+        (false, true) => "",
+        (false, false) => " (WITHOUT EFFECT: it came late or crossed another; kept)",
+    };
     let name = format!("{number}.");
     let mut rows = vec![(name.as_str(), format!("{mark}{who}: {}{without}", sentence(item)))];
     rows.extend(details(item));
@@ -325,6 +346,7 @@ pub(crate) mod tests {
             receipt: None,
             sender_leaf: None,
             effective: true,
+            revoked: false,
             attachments: Vec::new(),
             persons: Vec::new(),
             persons_absent: 0,

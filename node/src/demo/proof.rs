@@ -40,7 +40,12 @@ impl Story {
             );
         }
         let give = |purpose| {
-            let request = EvidenceRequest { purpose, recipient: Recipient::Court, officer: None };
+            let request = EvidenceRequest {
+                purpose,
+                recipient: Recipient::Court,
+                officer: None,
+                without_persons: false,
+            };
             self.serbia.download(&format!("/v1/exchanges/{}/evidence", case.stolen), &request)
         };
         let why = stopped("what Uganda's conditions forbid", give(Purpose::Prosecution))?;

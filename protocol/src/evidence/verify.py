@@ -39,7 +39,9 @@ def key_sets(name, text):
     sets, before = [], b""
     must(text.endswith("\n"), f"{name}: cut short")
     for line in text.removesuffix("\n").split("\n"):
-        jws = json.loads(line)
+        jws = json.loads(line)  # one spelling only
+        must(line == json.dumps(jws, separators=(",", ":")) and set(jws) == {"payload", "signatures"} and all(
+            set(part) == {"protected", "signature"} for part in jws["signatures"]), f"{name}: its form")
         now = json.loads(payload := raw64(jws["payload"]))
         def holds(key):
             head = header("liaison-keyset+jws", "key-set", f"{now['node']}#{key['kid']}")
@@ -53,13 +55,18 @@ def key_sets(name, text):
         must(not sets or now["prev"] == text64(sha(before)), f"{name}: a version follows another one")
         must(now["node"] == name.removesuffix("key-sets") + "liaison", f"{name}: of another node")
         if not sets:
-            print(f"{now['state']}  {now['authority']}\n     fingerprint {sha(payload).hex(' ', 2)}")
+            fingerprints.append(sha(payload).hex(" ", 2))
+            print(f"{now['state']}  {now['authority']}\n     fingerprint {fingerprints[-1]}")
         sets.append(now)
         before = payload
     return sets
 
 def keys(sets, use):
     return {key["kid"]: key for one in sets for key in one["keys"] if key["use"] == use}
+
+def good(sets, key, at):  # within its dates, and not revoked from before
+    return key["nbf"] <= at <= key["naf"] and not any(
+        r["kid"] == key["kid"] and r["untrusted_from"] <= at for one in sets for r in one.get("revoked", []))
 
 def open_head(note, log, sets, others):
     """A log's signed head: its size, its root, and when the other State cosigned it."""
@@ -77,7 +84,9 @@ def open_head(note, log, sets, others):
             cosigned, signature = int.from_bytes(blob[4:12], "big"), blob[12:]
             name, use, kind = (others[0]["node"] + "/witness", "witness", b"\4")
             data = f"cosignature/v1\ntime {cosigned}\n{text}\n"
-        candidates = [key["pub"] for key in keys(others if n else sets, use).values()]
+        candidates = [key["pub"] for key in keys(others if n else sets, use).values() if (
+            good(others, key, cosigned) if n else any(
+                (f"log{one['n']}", one["kid"]) == (log, key["kid"]) for by in sets for one in by["logs"]))]
         must((dash, by) == ("—", name) and any(
             blob[:4] == sha(name.encode(), b"\n", kind, raw64(key))[:4] and signed(key, signature, data.encode())
             for key in candidates), f"a signature on a head of {origin}")
@@ -104,11 +113,13 @@ files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in fold
 sums = [f"{sha(files[name]).hex()}  {name}\n" for name in sorted(files) if name != "SHA256SUMS"]
 must(files.pop("SHA256SUMS", b"") == "".join(sums).encode(), "SHA256SUMS: a file was altered, added or removed")
 must(files.pop("verify.py", b"") == pathlib.Path(__file__).read_bytes(), "verify.py is not the one that runs")
-must(files.pop("README.txt", b""), "README.txt is missing")
+readme, fingerprints = files.pop("README.txt", b"").decode(), []
 
 chains = {name.split("/")[0]: key_sets(name, files.pop(name).decode())
           for name in sorted(files) if re.fullmatch("[^/]+/key-sets", name)}
 must(len(chains) == 2, "there must be the key sets of two States")
+told = re.findall("(?:[0-9a-f]{4} ){15}[0-9a-f]{4}", readme)
+must(sorted(told) == sorted(fingerprints), "README.txt tells of other fingerprints: believe nothing it says")
 node = {state: chains[state][0]["node"] for state in chains}
 other = dict(zip(chains, reversed(chains)))
 
@@ -166,10 +177,9 @@ for number, name in enumerate(sorted(name for name in files if name.startswith("
     receiver, mid, kid = other[sender], text64(sha(data.encode())), head["kid"].removeprefix(node[sender] + "#")
     must(head == header("liaison-msg+jws", message["kind"], f"{node[sender]}#{kid}"), f"{name}: its header")
     must(message["aud"] == node[receiver], f"{name}: for another State")
-    key, revoked = keys(chains[sender], "msg")[kid], [r for one in chains[sender] for r in one.get("revoked", [])]
+    key = keys(chains[sender], "msg")[kid]
     must(signed(key["pub"], raw64(signature), data.encode()), f"{name}: the seal is broken")
-    must(key["nbf"] <= message["iat"] <= key["naf"] and not any(
-        r["kid"] == kid and r["untrusted_from"] <= message["iat"] for r in revoked), f"{name}: the key was not good")
+    must(good(chains[sender], key, message["iat"]), f"{name}: the key was not good")
     messages[mid] = dict(message, token=files.pop(name).decode())
     print(f"\n{name}  {when(message['iat'])}  {sender} to {receiver}: {message['kind']}\n  id {mid}\n"
           f"  {json.dumps(message['body'], ensure_ascii=False)}")

@@ -114,18 +114,31 @@ pub struct Claim {
     pub flaw: Option<String>,
 }
 
+/// Why a message under a key that its State has taken back proves nothing.
+const REVOKED: &str = "the key was not good at that time, or is revoked from before it";
+
+impl Claim {
+    /// Whether it fails only because a State has since revoked the key from before: what it said is on record all the
+    /// same.
+    pub fn is_revoked(&self) -> bool {
+        self.flaw.as_deref() == Some(REVOKED)
+    }
+}
+
 /// Verify the files of an evidence file.
 pub fn verify(files: &Files) -> Report {
     let whole = whole(files);
     let read = Evidence::read(files);
     let mut claims = Claims(Vec::new());
-    claims.say(
-        Topic::Files,
-        format!("the {} files are those that SHA256SUMS lists, unaltered", files.len()),
-        whole,
-    );
+    claims.say(Topic::Files, format!("the {} files are those that SHA256SUMS lists", files.len()), whole);
     match &read {
-        Ok(evidence) => verify_read(evidence, claims),
+        Ok(evidence) => {
+            let told = files.get(README).is_some_and(|readme| evidence.is_told_by(readme));
+            let flaw = || "it was written by somebody else, or altered: believe nothing it says".to_owned();
+            let says = format!("{README} says of the States and the exchange what the files say");
+            claims.say(Topic::Files, says, if told { Ok(()) } else { Err(flaw()) });
+            verify_read(evidence, claims)
+        }
         Err(flaw) => {
             claims.say(Topic::Files, "they are the parts of one exchange".to_owned(), Err(flaw.to_string()));
             Report { exchange: None, parties: Vec::new(), heard: Vec::new(), claims: claims.0 }
@@ -216,9 +229,7 @@ fn verify_read(evidence: &Evidence, mut claims: Claims) -> Report {
                 let key = chain.message_key(verified.key_name()).map(|(_, key)| key);
                 match key.is_some_and(|key| chain.is_good_at(key, verified.message().iat)) {
                     true => Ok(()),
-                    false => {
-                        Err("the key was not good at that time, or is revoked from before it".to_owned())
-                    }
+                    false => Err(REVOKED.to_owned()),
                 }
             });
             claims.say(Topic::Message(number), says, holds);
@@ -320,6 +331,13 @@ fn place_all<'a>(party: &'a Party, witness: &Party, claims: &mut Claims) -> Side
             "{} cosigned {state}'s log of {} entries at {at}: it is bound to this history",
             witness.state(),
             note_head.size
+        );
+        claims.say(Topic::Log, says, Ok(()));
+    }
+    if heads.values().all(|(_, _, cosigned)| cosigned.is_none()) {
+        let witness = witness.state();
+        let says = format!(
+            "no head of {state}'s log here is cosigned by {witness}: only {state}'s own word binds it to this history"
         );
         claims.say(Topic::Log, says, Ok(()));
     }

@@ -186,17 +186,16 @@ impl Office {
     }
 
     /// Seal and record a draft, whether or not it may be sent.
-    pub(crate) fn seal(&mut self, draft: Draft) -> Verified {
+    pub(crate) fn seal(&mut self, mut draft: Draft) -> Verified {
         self.sealed += 1;
         let mut jti = [self.seed; 16];
         jti[..8].copy_from_slice(&self.sealed.to_be_bytes());
         let to = draft.peer.clone();
         let salt = |n: usize| [n as u8; attachment::SALT_LEN];
-        let persons = draft.enclosed.persons.clone().into_iter().enumerate();
+        let persons = std::mem::take(&mut draft.enclosed.persons).into_iter().enumerate();
         let parts: Vec<_> = persons.map(|(n, person)| attachment::write_part(person, &salt(n))).collect();
-        let digests = parts.iter().map(|(_, digest)| *digest).collect();
-        let message =
-            self.desk.compose(&self.shelf, draft, digests, 1, self.now, &jti).expect("an admitted peer");
+        draft.enclosed.parts.extend(parts.iter().map(|(_, digest)| *digest));
+        let message = self.desk.compose(&self.shelf, draft, 1, self.now, &jti).expect("an admitted peer");
         let verified = envelope::seal(message, "msg-1", &secret(self.seed, 2));
         self.record(Record::Sent { to, token: verified.token().to_owned() }, Some(verified.clone()));
         for (text, _) in parts {
