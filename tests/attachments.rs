@@ -15,7 +15,7 @@ use liaison_protocol::item::{Firearm, FirearmType, Item};
 use liaison_protocol::mark::{Mark, MarkKind, Raw};
 use liaison_protocol::merkle::Hash;
 use liaison_protocol::operator::{AttachmentView, ExchangeView, NodeView};
-use liaison_tests::processes::{Api, House, introduce, two, wait_for};
+use liaison_tests::processes::{Api, House, introduce, said, two, wait_for};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -51,6 +51,33 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 fn attached(view: &ExchangeView) -> Vec<AttachmentView> {
     view.timeline.iter().flat_map(|item| item.attachments.clone()).collect()
+}
+
+#[test]
+fn an_officer_sends_a_photograph_and_another_fetches_it_with_the_command() {
+    let (ken, per) = two("KEN", "PER");
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let picture = noise(5, 300_000);
+    fs::write(at("left.jpg"), &picture).expect("ours");
+    fs::write(at("request.json"), trace(&[])["request"].to_string()).expect("ours");
+    let (from, photo) = (at("request.json"), format!("MARK:{}", at("left.jpg")));
+    let asked = ken.liaison(&["trace", "request", "--peer", "PER", "--from", &from, "--photo", &photo]);
+    assert!(asked.status.success(), "{}", said(&asked));
+    let id = ken.api().exchanges()[0].id.to_string();
+    wait_for("it arrives", || (!per.api().exchanges().is_empty()).then_some(()));
+    wait_for_all(per.api(), &id);
+    let shown = said(&per.liaison(&["exchange", "show", &id]));
+    assert!(shown.contains("attached") && shown.contains("left.jpg (mark), 300,000 bytes"), "{shown}");
+    for house in [&ken, &per] {
+        let out = at(&format!("{}.jpg", house.state));
+        let fetched = house.liaison(&["exchange", "attachment", &id, "--out", &out]);
+        assert!(fetched.status.success(), "{}", said(&fetched));
+        assert!(fs::read(&out).expect("it was written") == picture);
+        // What is there is not overwritten.
+        let again = house.liaison(&["exchange", "attachment", &id, "--out", &out]);
+        assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    }
 }
 
 /// Wait until the exchange is here, with all its attachments.

@@ -234,7 +234,7 @@ pub(crate) enum ClientError {
     #[error("no node answers at {url} ({why}): start it with `liaison-node run`, or correct `url` in {file}")]
     NotRunning { url: String, file: String, why: String },
     /// The node says what is wrong.
-    #[error("{} — {}", .0.title, .0.detail)]
+    #[error("{}", .0.detail)]
     Problem(Problem),
     /// The answer makes no sense to us.
     #[error("the answer of {url} is not understood: {why}. Are node and command of the same version?")]
@@ -377,10 +377,10 @@ pub(crate) mod tests {
     #[test]
     fn what_the_node_refuses_is_told_in_its_own_words() {
         let refused = fails_with("409 Conflict", &problem(409, "Conflict", "the exchange is answered"));
-        assert_eq!(refused.to_string(), "Conflict — the exchange is answered");
+        assert_eq!(refused.to_string(), "the exchange is answered");
         assert!(refused.is_no());
         let wrong = fails_with("400 Bad Request", &problem(400, "Bad Request", "limit is 1 to 200"));
-        assert_eq!((wrong.to_string().as_str(), wrong.is_no()), ("Bad Request — limit is 1 to 200", false));
+        assert_eq!((wrong.to_string().as_str(), wrong.is_no()), ("limit is 1 to 200", false));
     }
 
     #[test]

@@ -152,7 +152,7 @@ mod tests {
         let problem = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"not given out"}"#;
         let (client, _) = node(vec![("403 Forbidden", problem.to_owned())]);
         let refused = export(&client, "abcdef", Some(out.clone()), request()).expect_err("it is withheld");
-        assert_eq!((refused.to_string().as_str(), refused.exit_code()), ("Forbidden — not given out", 1));
+        assert_eq!((refused.to_string().as_str(), refused.exit_code()), ("not given out", 1));
         assert!(!out.exists());
     }
 
