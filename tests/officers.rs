@@ -10,13 +10,16 @@ use liaison_protocol::mark::{Mark, MarkKind, Raw};
 use liaison_protocol::message::{Kind, Outcome, Subject};
 use liaison_protocol::operator::{Act, Enclosed, Question};
 use liaison_protocol::trace::{
-    Conclusion, ResultCode, TraceGround, TraceOutcome, TraceRequest, TraceResponse, Urgency,
+    Conclusion, Diversion, MatchLevel, ResultCode, TraceGround, TraceOutcome, TraceRequest, TraceResponse,
+    Urgency,
 };
 use liaison_protocol::transit::{DecisionCode, TransitDecision, TransitNotification};
 use serde_json::json;
 
 use crate::dice::Dice;
 
+/// The States, by their numbers.
+pub(crate) const STATES: [&str; 5] = ["KEN", "PER", "CHL", "NOR", "TGO"];
 /// Licences in a list.
 const LICENCES: u64 = 4;
 
@@ -117,10 +120,10 @@ fn notification(issuer: usize, dice: &mut Dice) -> TransitNotification {
     licence.place_of_issue = Some("Nairobi".parse().expect("a line"));
     licence.expiry_date = Some("2027-06-30".parse().expect("a date"));
     licence.country_export = Some("BRA".parse().expect("a State"));
-    licence.country_import = Some("KEN".parse().expect("a State"));
+    licence.country_import = Some("RWA".parse().expect("a State"));
     serde_json::from_value(json!({
         "export_file": format!("EXP {}", dice.below(9)), "import_licences": [licence],
-        "countries_transit": ["TZA", "UGA"], "mode": "ROAD", "entry_point": "Namanga", "exit_point": "Busia",
+        "countries_transit": [STATES[issuer], "UGA"], "mode": "ROAD", "entry_point": "Namanga", "exit_point": "Busia",
         "transhipment": false, "window_from": "2026-10-10", "window_to": "2026-11-10",
     }))
     .expect("a notification")
@@ -139,14 +142,18 @@ pub(crate) fn act(name: &str, exchange: &Exchange, dice: &mut Dice) -> Option<Ac
         "clarify" => Act::Clarify { answer: prose("that the books are lost") },
         // Not every case: those concluded have little future.
         "conclude" if dice.chance(60) => return None,
-        "conclude" => Act::Conclude {
-            outcome: TraceOutcome {
-                conclusion: Coded::Known(*dice.pick(Conclusion::ALL)),
-                useful: dice.chance(50),
-                point_of_diversion: None,
-                note: None,
-            },
-        },
+        "conclude" => {
+            let conclusion = *dice.pick(Conclusion::ALL);
+            let diversion = || Diversion {
+                state: "TZA".parse().expect("a State"),
+                date: None,
+                circumstances: prose("lost on the way"),
+            };
+            let point_of_diversion = (conclusion == Conclusion::PodEstablished).then(diversion);
+            let useful = dice.chance(50);
+            let conclusion = Coded::Known(conclusion);
+            Act::Conclude { outcome: TraceOutcome { conclusion, useful, point_of_diversion, note: None } }
+        }
         "correct" => Act::Correct { outcome: outcome(exchange, dice), reason: prose("it was said in error") },
         "notify" => Act::Notify {
             event: *dice.pick(&[LicenceEvent::Revoked, LicenceEvent::Reinstated]),
@@ -186,9 +193,12 @@ fn about_licence(presented: &Presented, kind: Kind, dice: &mut Dice) -> Outcome 
 fn response(dice: &mut Dice) -> TraceResponse {
     let codes = [ResultCode::NoRecord, ResultCode::Refused, ResultCode::Delayed, ResultCode::Stolen];
     let code = *dice.pick(&codes);
-    let mut response = TraceResponse::of(code, "2026-10-02".parse().expect("a date"));
+    let mut response = TraceResponse::of(code, "2026-09-20".parse().expect("a date"));
     response.interim = code == ResultCode::NoRecord && dice.chance(40);
     response.registers_searched = vec!["firearms".parse().expect("a line")];
+    if code.identifies_item() {
+        response.match_level = Coded::Known(MatchLevel::DescriptionOnly);
+    }
     if code.needs_ground() {
         response.grounds = vec![Coded::Known(TraceGround::OngoingInvestigation)];
         response.reason = Some("it cannot be told".parse().expect("prose"));

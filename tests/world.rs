@@ -887,7 +887,7 @@ fn make_key_set(number: usize) -> SignedKeySet {
     let set = KeySet {
         v: 1,
         node: node_id(number),
-        state: ["KEN", "PER", "CHL", "NOR", "TGO"][number].parse().expect("a State"),
+        state: officers::STATES[number].parse().expect("a State"),
         authority: "National Firearms Bureau".parse().expect("a line"),
         functions: vec![Function::Art13Contact],
         version: 1,

@@ -823,7 +823,8 @@ impl<D: Disk> Node<D> {
         if matches!(order, Order::Act { .. } | Order::Open { .. }) {
             self.may_sign()?;
         }
-        with_desk!(self, |desk, shelf| desk.check(&shelf, &order))?;
+        let clock = self.clock;
+        with_desk!(self, |desk, shelf| desk.check(&shelf, &order, clock))?;
         self.keep_enclosed(&order)?;
         self.put_persons_apart(&mut order);
         let register = self.basis_of(&order);
@@ -989,7 +990,8 @@ impl<D: Disk> Node<D> {
             Register::Firearms(_) => Order::ImportFirearms { digest, count },
             Register::Licences(_) => Order::ImportLicences { digest, count },
         };
-        with_desk!(self, |desk, shelf| desk.check(&shelf, &order))?;
+        let clock = self.clock;
+        with_desk!(self, |desk, shelf| desk.check(&shelf, &order, clock))?;
         let by = By::Officers { prepared: who.clone(), approved: None };
         self.record(Record::Order { order, by, key: None, via: who, register: None }, None);
         match register {

@@ -3,6 +3,7 @@
 //! A list is the State's own record and not part of the log; the log notes each import by its digest, and each time
 //! the list answered. The list in force is the one that the log names. A list is taken whole or not at all.
 
+use liaison_protocol::authority::Timestamp;
 use liaison_protocol::merkle::Hash;
 use serde::de::DeserializeOwned;
 
@@ -38,6 +39,14 @@ impl Register {
     pub fn parse(sort: Sort, csv: &[u8]) -> Result<Self, ListFlaw> {
         Ok(match sort {
             Sort::Firearms => Self::Firearms(Firearms::parse(csv)?),
+            Sort::Licences => Self::Licences(Licences::parse(csv)?),
+        })
+    }
+
+    /// Read a list of this sort that is new to us.
+    pub fn take(sort: Sort, csv: &[u8], now: Timestamp) -> Result<Self, ListFlaw> {
+        Ok(match sort {
+            Sort::Firearms => Self::Firearms(Firearms::take(csv, now)?),
             Sort::Licences => Self::Licences(Licences::parse(csv)?),
         })
     }

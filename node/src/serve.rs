@@ -740,7 +740,8 @@ impl Door {
         let _one_at_a_time = self.importing.lock().await;
         let disk = self.disk.clone();
         let register = tokio::task::spawn_blocking(move || {
-            let list = Register::parse(sort, &csv).map_err(|flaw| Mistake::Malformed(flaw.to_string()))?;
+            let list =
+                Register::take(sort, &csv, clock()).map_err(|flaw| Mistake::Malformed(flaw.to_string()))?;
             // Safe on disk before the log names it; until then the list before stays in force.
             let path = list_path(&Hash::of(&csv));
             disk.replace(&path, &csv).map_err(|error| {

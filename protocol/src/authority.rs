@@ -22,6 +22,16 @@ impl Timestamp {
             .map(|moment| jiff::tz::Offset::UTC.to_datetime(moment).date())
             .unwrap_or(jiff::civil::Date::MAX)
     }
+
+    /// The civil date where it is still earliest on Earth (UTC-12): a day before it is past everywhere.
+    pub fn first_date(self) -> jiff::civil::Date {
+        Self(self.0.saturating_sub(12 * 3600)).date()
+    }
+
+    /// The civil date where it is already latest on Earth (UTC+14): a day after it has not come yet anywhere.
+    pub fn last_date(self) -> jiff::civil::Date {
+        self.plus(14 * 3600).date()
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -31,6 +31,7 @@ use crate::numbers::{Gap, Number, Numbers};
 use crate::operator::{
     Act, Enclosed, ExchangeSummary, Mistake, Opening, Order, PeerStanding, Question, Rules, Side, State,
 };
+use crate::sense::Occasion;
 use crate::serial;
 use crate::standing::Standing;
 use crate::trace::TraceResponse;
@@ -599,9 +600,9 @@ impl Desk {
     }
 
     /// Whether `order` may be given now.
-    pub fn check(&self, shelf: &impl Shelf, order: &Order) -> Result<(), Mistake> {
+    pub fn check(&self, shelf: &impl Shelf, order: &Order, now: Timestamp) -> Result<(), Mistake> {
         match order {
-            Order::Act { exchange, act, enclosed, .. } => self.check_act(shelf, exchange, act, enclosed),
+            Order::Act { exchange, act, enclosed, .. } => self.check_act(shelf, exchange, act, enclosed, now),
             Order::AdmitPeer { node, key_sets, .. } => self.check_admission(node, key_sets),
             Order::ImportLicences { count: 0, .. } => Err(Mistake::Malformed(
                 "the list has no licence: an empty list would deny every licence there is".into(),
@@ -619,7 +620,7 @@ impl Desk {
                     Mistake::Malformed(format!("{flaw}; version {} is in force", own.current().version))
                 })
             }
-            Order::Open { peer, opening } => self.check_opening(peer, opening),
+            Order::Open { peer, opening } => self.check_opening(peer, opening, now),
             Order::RemovePeer { node, .. } => self.find_peer(node.as_str()).map(|_| ()),
             Order::SetRules { node, rules } => {
                 self.find_peer(node.as_str())?;
@@ -652,7 +653,7 @@ impl Desk {
         }
     }
 
-    fn check_opening(&self, peer: &NodeId, opening: &Opening) -> Result<(), Mistake> {
+    fn check_opening(&self, peer: &NodeId, opening: &Opening, now: Timestamp) -> Result<(), Mistake> {
         self.find_peer(peer.as_str())?;
         if self.peer(peer).is_some_and(Peer::is_over_its_ceilings) {
             return Err(Mistake::Forbidden(format!(
@@ -666,6 +667,7 @@ impl Desk {
         }
         check_enclosed(&opening.enclosed)?;
         check_question(&opening.question, &opening.enclosed)?;
+        self.check_sense(peer, now, |occasion| occasion.contradictions_in_question(&opening.question))?;
         let body = opening.question.body();
         if !body.codes_are_known() {
             return Err(Mistake::Malformed(
@@ -681,6 +683,7 @@ impl Desk {
         id: &MessageId,
         act: &Act,
         enclosed: &Enclosed,
+        now: Timestamp,
     ) -> Result<(), Mistake> {
         let exchange = self
             .exchange(shelf, id)
@@ -723,6 +726,9 @@ impl Desk {
                 return Err(Mistake::Malformed("that answer belongs to another kind of exchange".into()));
             }
         }
+        self.check_sense(exchange.peer(), now, |occasion| {
+            occasion.contradictions_in_act(act, exchange.subject())
+        })?;
         let body = act_body(&exchange, &standing, act)?;
         if !body.codes_are_known() {
             return Err(Mistake::Malformed(format!(
@@ -739,6 +745,21 @@ impl Desk {
             })
         })?;
         self.may_send(body.kind())
+    }
+
+    /// Whether what we are about to say to `peer` can be so.
+    fn check_sense(
+        &self,
+        peer: &NodeId,
+        now: Timestamp,
+        contradictions: impl FnOnce(Occasion<'_>) -> Vec<String>,
+    ) -> Result<(), Mistake> {
+        let them = self.peer(peer).map(|peer| &peer.chain.current().state);
+        let Some((own, them)) = self.own.as_ref().zip(them) else { return Ok(()) };
+        match contradictions(Occasion { us: &own.current().state, them, now }) {
+            found if found.is_empty() => Ok(()),
+            found => Err(Mistake::Malformed(found.join("; "))),
+        }
     }
 
     /// for ourselves: no use in sending what the other State must refuse.

@@ -341,6 +341,12 @@ impl Firearm {
         if self.no_marks_visible && !self.marks.is_empty() {
             found.push(Contradiction::MarksNotVisible);
         }
+        if self.kind.is(FirearmType::AirGun)
+            && self.item_kind() == Some(ItemKind::NonProtocol)
+            && !self.provenance.is(Provenance::Converted)
+        {
+            found.push(Contradiction::NotOfTheProtocol);
+        }
         if let Some(Coded::Known(detail)) = &self.provenance_detail
             && self.provenance.known().is_some_and(|provenance| !detail.belongs_to(*provenance))
         {
@@ -704,6 +710,8 @@ pub enum Contradiction {
     },
     /// No marks are visible, but some are described.
     MarksNotVisible,
+    /// An air gun, and nothing says that it was converted or may readily be (Art. 3(a)).
+    NotOfTheProtocol,
     /// The detail does not belong to this provenance.
     Provenance,
 }
@@ -721,6 +729,9 @@ impl fmt::Display for Contradiction {
                 "mark {number}: what was read, its state, symbol or method of restoration do not go together"
             ),
             Self::MarksNotVisible => f.write_str("no marks are visible, and yet marks are described"),
+            Self::NotOfTheProtocol => f.write_str(
+                "an air gun fires by no explosive and is none of the Protocol's firearms (Art. 3(a)), unless it was converted, in provenance, or is readily_convertible",
+            ),
             Self::Provenance => f.write_str("the detail does not belong to this provenance"),
         }
     }

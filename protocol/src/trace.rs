@@ -366,6 +366,28 @@ impl ResultCode {
         matches!(self, Self::Delayed | Self::Refused | Self::Restricted)
     }
 
+    /// Whether it speaks of one item on record, so that there is a match.
+    pub fn identifies_item(self) -> bool {
+        matches!(
+            self,
+            Self::ExportedTo
+                | Self::GovernmentStock
+                | Self::LastLegalHolderIdentified
+                | Self::Lost
+                | Self::PreviouslySeized
+                | Self::PreviouslySurrendered
+                | Self::RecordedDeactivated
+                | Self::RecordedDestroyed
+                | Self::Stolen
+                | Self::TracedToDealerOnly
+        )
+    }
+
+    /// Whether it may keep back which item is on record.
+    pub fn may_withhold_item(self) -> bool {
+        self.needs_ground() || matches!(self, Self::MlaRequired | Self::Redirected)
+    }
+
     /// Whether the register itself says where the item left the licit circuit (SDG 16.4.2).
     pub fn establishes_diversion(self) -> bool {
         matches!(

@@ -96,11 +96,13 @@ impl TransitNotification {
             lacks(licence.final_recipient.is_some(), "final_recipient");
             lacks(!licence.lines.is_empty(), "lines");
             if licence.licence_kind.is_some_and(|kind| kind == LicenceKind::Export) {
-                missing.push(format!("import_licences.{n}.licence_kind: this is an export licence"));
+                missing.push(format!(
+                    "import_licences.{n}.licence_kind: this is an export licence; present the import licence [Art. 10(3)]"
+                ));
             }
             if licence.expiry_date.is_some_and(|last| last < self.window_from) {
                 missing.push(format!(
-                    "import_licences.{n}.expiry_date: it expires before the shipment passes [R-10.3c]"
+                    "import_licences.{n}.expiry_date: it expires before the shipment passes; it must hold on window_from [R-10.3c, Art. 10(3)]"
                 ));
             }
         }
@@ -108,7 +110,10 @@ impl TransitNotification {
             missing.push("countries_transit: the States of transit [Art. 10(3)]".into());
         }
         if self.window_to < self.window_from {
-            missing.push("window_to: before window_from".into());
+            missing.push(
+                "window_to: before window_from; give the last day after the first [R-10.3c, Art. 10(3)]"
+                    .into(),
+            );
         }
         missing
     }
@@ -152,16 +157,25 @@ impl TransitDecision {
         self.conditions.len() <= MAX_LISTED
     }
 
+    /// Whether it lets a shipment pass, once conditions are accepted.
+    pub fn clears(&self) -> bool {
+        matches!(
+            self.decision,
+            Coded::Known(DecisionCode::NoObjection | DecisionCode::NoObjectionWithConditions)
+        )
+    }
+
     /// What its code needs and it lacks.
     pub fn missing(&self) -> Vec<&'static str> {
         let Coded::Known(code) = self.decision else { return Vec::new() };
         let mut missing = Vec::new();
-        let clears = matches!(code, DecisionCode::NoObjection | DecisionCode::NoObjectionWithConditions);
-        if clears && (self.valid_from.is_none() || self.valid_to.is_none()) {
+        if self.clears() && (self.valid_from.is_none() || self.valid_to.is_none()) {
             missing.push("valid_from, valid_to: a clearance holds within days");
         }
         if self.valid_from.zip(self.valid_to).is_some_and(|(first, last)| last < first) {
-            missing.push("valid_to: before valid_from");
+            missing.push(
+                "valid_to: before valid_from; give the last day after the first [R-10.2b, Art. 10(2)(b)]",
+            );
         }
         if code == DecisionCode::NoObjectionWithConditions && self.conditions.is_empty() {
             missing.push("conditions: which ones?");

@@ -28,8 +28,8 @@ use liaison_protocol::transit::{ConditionReply, DecisionCode, TransitDecisionWit
 use office::{EVERYTHING, Office};
 use proptest::prelude::*;
 use samples::{
-    date, decision, delayed, exported_to, interim, line, prose, refused, response, trace_request,
-    transit_notification,
+    date, decision, delayed, exported_to, interim, line, prose, refused, response, searched, trace_request,
+    transit_notification, transit_through_kenya,
 };
 use world::{KENYA, PERU, Party, START};
 
@@ -454,12 +454,12 @@ fn acts(decided: Option<MessageId>) -> Vec<Act> {
         Act::Withdraw { reason: reason.clone() },
     ];
     for response in [delayed("2026-12-01"), exported_to("CHL"), interim(), refused()] {
-        acts.push(answer(Outcome::Trace(response)));
+        acts.push(answer(Outcome::Trace(searched(response))));
     }
     for code in DecisionCode::ALL {
         acts.push(answer(Outcome::Transit(decision(*code))));
     }
-    acts.push(Act::Correct { outcome: Outcome::Trace(response(ResultCode::Stolen)), reason });
+    acts.push(Act::Correct { outcome: Outcome::Trace(searched(response(ResultCode::NoRecord))), reason });
     if decided.is_some() {
         acts.extend([true, false].map(|accepted| Act::ReplyToConditions { accepted, note: None }));
     }
@@ -586,7 +586,7 @@ proptest! {
     ) {
         let mut talk = Talk::open(match is_trace {
             true => Question::Trace { request: trace_request(), looked_again: true },
-            false => Question::Transit { notification: transit_notification() },
+            false => Question::Transit { notification: transit_through_kenya() },
         });
         for turn in &turns {
             talk.turn(turn);

@@ -4,14 +4,14 @@
 mod office;
 mod samples;
 
-use liaison_protocol::authority::{Function, Timestamp};
+use liaison_protocol::authority::{Function, StateCode, Timestamp};
 use liaison_protocol::deadline::{Due, Owing};
 use liaison_protocol::desk::load_exchange;
 use liaison_protocol::entry::Record;
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Coded, Handling};
 use liaison_protocol::key_set::Revocation;
-use liaison_protocol::licence::LicenceKind;
+use liaison_protocol::licence::{LicenceKind, Presented};
 use liaison_protocol::message::{Body, Kind, MessageId, Outcome};
 use liaison_protocol::operator::{Act, Question, Rules, Side, State};
 use liaison_protocol::transit::{
@@ -19,7 +19,7 @@ use liaison_protocol::transit::{
 };
 use office::{DAY, EVERYTHING, NOW, Office, line, officer};
 use proptest::prelude::*;
-use samples::{date, decision, import_licence, prose, transit_notification};
+use samples::{date, decision, import_licence, prose, transit_through_kenya};
 
 fn question(notification: TransitNotification) -> Question {
     Question::Transit { notification }
@@ -32,7 +32,7 @@ fn decide(decision: TransitDecision) -> Act {
 /// Peru has notified Kenya, through which its shipment is to pass, and Kenya holds it, proven.
 fn notified() -> (Office, Office, MessageId) {
     let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
-    let opener = peru.open(&kenya.us(), question(transit_notification())).expect("complete");
+    let opener = peru.open(&kenya.us(), question(transit_through_kenya())).expect("complete");
     assert_eq!(kenya.take(&mut peru, &opener), Vec::new());
     (kenya, peru, opener.id())
 }
@@ -72,7 +72,7 @@ const LACKS: [Lack; 9] = [
 fn r_10_3_each_missing_datum_is_named_to_the_sender_and_refused_by_the_receiver() {
     for (field, take_away) in LACKS {
         let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
-        let mut notice = transit_notification();
+        let mut notice = transit_through_kenya();
         take_away(&mut notice);
         let mistake = peru.open(&kenya.us(), question(notice.clone())).expect_err(field).to_string();
         assert!(mistake.contains(&format!("notification.{field}")), "{mistake}");
@@ -85,8 +85,8 @@ fn r_10_3_each_missing_datum_is_named_to_the_sender_and_refused_by_the_receiver(
 #[test]
 fn r_10_3_the_second_licence_is_to_be_whole_too() {
     let (kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
-    let mut notice = transit_notification();
-    notice.import_licences.push(import_licence());
+    let mut notice = transit_through_kenya();
+    notice.import_licences.push(notice.import_licences[0].clone());
     notice.import_licences[1].place_of_issue = None;
     let mistake = peru.open(&kenya.us(), question(notice)).expect_err("incomplete").to_string();
     assert!(mistake.contains("notification.import_licences.1.place_of_issue"), "{mistake}");
@@ -105,7 +105,7 @@ fn r_10_3c_contradictions_in_a_notification_are_stopped() {
     ];
     for (field, contradict) in contradictions {
         let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
-        let mut notice = transit_notification();
+        let mut notice = transit_through_kenya();
         contradict(&mut notice);
         let mistake = peru.open(&kenya.us(), question(notice.clone())).expect_err(field).to_string();
         assert!(mistake.contains(field), "{mistake}");
@@ -119,7 +119,7 @@ fn r_sov_no_rule_decides_on_a_transit() {
     let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
     let rules = Rules { verifications: true, authenticity: true, traces: true, attempts_per_licence: 1000 };
     kenya.rules(&peru.us(), rules);
-    let opener = peru.open(&kenya.us(), question(transit_notification())).expect("complete");
+    let opener = peru.open(&kenya.us(), question(transit_through_kenya())).expect("complete");
     assert_eq!(kenya.take(&mut peru, &opener), Vec::new());
     let exchange = kenya.exchange(&opener.id());
     assert!(kenya.desk.rule_for(&kenya.shelf, &exchange, NOW).is_err());
@@ -131,7 +131,7 @@ fn r_13_2_only_a_transit_authority_decides() {
     use Function::{Customs, ExportLicensing, ImportLicensing, TracingCentre, TransitAuthority};
     let others: &[Function] = &[Customs, ExportLicensing, ImportLicensing, TracingCentre];
     let (mut kenya, mut peru) = Office::pair(others, &[ExportLicensing]);
-    let opener = peru.open(&kenya.us(), question(transit_notification())).expect("may notify");
+    let opener = peru.open(&kenya.us(), question(transit_through_kenya())).expect("may notify");
     kenya.take(&mut peru, &opener);
     let id = opener.id();
     let no_objection = decision(DecisionCode::NoObjection);
@@ -147,8 +147,8 @@ fn r_13_2_only_a_transit_authority_decides() {
     assert_eq!(peru.standing(&id).outcome, None);
     // Nor may everybody notify.
     let (mut kenya, mut peru) = Office::pair(EVERYTHING, &[Customs, TracingCentre, TransitAuthority]);
-    assert!(peru.open(&kenya.us(), question(transit_notification())).is_err());
-    let blurted = peru.blurt(&kenya.us(), None, Body::TransitNotification(transit_notification()));
+    assert!(peru.open(&kenya.us(), question(transit_through_kenya())).is_err());
+    let blurted = peru.blurt(&kenya.us(), None, Body::TransitNotification(transit_through_kenya()));
     assert_eq!(kenya.receive(&blurted), Err(Fault::FunctionMissing));
 }
 
@@ -477,4 +477,141 @@ fn the_acts_that_are_shown_are_the_ones_that_are_open() {
     // A decision says all it has to say in itself.
     let outcome = Outcome::Transit(decision(DecisionCode::Objection));
     assert!(kenya.act(id, Act::Answer { outcome, note: Some(prose("By night only.")) }).is_err());
+}
+
+/// What makes something one that cannot be so, and words that the sender must be told.
+type Absurd<T> = (fn(&mut T), [&'static str; 2]);
+
+#[test]
+fn r_10_2b_r_10_3_a_notification_that_cannot_be_so_is_stopped_with_field_rule_and_remedy() {
+    fn states<const N: usize>(codes: [&str; N]) -> Vec<StateCode> {
+        codes.map(|code| code.parse().expect("a State")).to_vec()
+    }
+    let absurdities: &[Absurd<TransitNotification>] = &[
+        (
+            |it| it.countries_transit = states(["UGA"]),
+            ["countries_transit: KEN is notified and not among", "R-10.2b"],
+        ),
+        (
+            |it| it.countries_transit = states(["KEN", "UGA", "KEN"]),
+            ["countries_transit.2: KEN is named twice", "R-10.2b, Art. 10(2)(b)"],
+        ),
+        (
+            |it| it.countries_transit = states(["KEN", "PER"]),
+            ["countries_transit: PER is our own State", "R-10.2b"],
+        ),
+        (
+            |it| it.import_licences[0].country_export = Some("RWA".parse().expect("a State")),
+            ["import_licences.0.country_import: is the country_export too", "R-10.3a"],
+        ),
+        (
+            |it| it.import_licences[0].country_import = Some("UGA".parse().expect("a State")),
+            ["import_licences.0.country_import: UGA is among countries_transit too", "R-10.3a"],
+        ),
+        (
+            |it| it.import_licences[0].country_export = Some("UGA".parse().expect("a State")),
+            ["import_licences.0.country_export: UGA is among countries_transit too", "R-10.3a"],
+        ),
+        (
+            |it| (it.window_from, it.window_to) = (date("2026-09-01"), date("2026-09-20")),
+            ["window_to: 2026-09-20 is past", "notified before it passes"],
+        ),
+        (|it| it.window_to = date("2026-10-01"), ["window_to: before window_from", "R-10.3c, Art. 10(3)"]),
+        (|it| it.respond_by = Some(date("2026-09-20")), ["respond_by: 2026-09-20 is past", "or none"]),
+        (
+            |it| it.import_licences[0].issue_date = Some(date("2026-09-23")),
+            ["import_licences.0.issue_date: 2026-09-23 has not come yet", "R-10.3c"],
+        ),
+        (
+            |it| {
+                it.import_licences[0].issue_date = Some(date("2026-09-02"));
+                it.import_licences[0].expiry_date = Some(date("2026-09-01"));
+                it.window_from = date("2026-08-31");
+            },
+            ["import_licences.0.expiry_date: 2026-09-01 is before the issue_date, 2026-09-02", "R-10.3c"],
+        ),
+        (
+            |it| it.import_licences[0].expiry_date = Some(date("2026-10-31")),
+            ["import_licences.0.expiry_date: it expires before", "R-10.3c, Art. 10(3)"],
+        ),
+        (
+            |it| it.import_licences[0].lines[0].quantity = 0,
+            ["import_licences.0.lines.0.quantity: 0", "R-10.3d, Art. 10(3)"],
+        ),
+    ];
+    for (spoil, told) in absurdities {
+        let (kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+        let mut notice = transit_through_kenya();
+        spoil(&mut notice);
+        let mistake = peru.open(&kenya.us(), question(notice)).expect_err(told[0]).to_string();
+        for word in told.iter().chain(&["notification."]) {
+            assert!(mistake.contains(word), "{word}: {mistake}");
+        }
+    }
+}
+
+#[test]
+fn r_10_2b_an_absurd_notification_that_comes_all_the_same_is_put_before_an_officer() {
+    let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let mut notice = transit_through_kenya();
+    notice.countries_transit.remove(0);
+    notice.import_licences[0].lines[0].quantity = 0;
+    let blurted = peru.blurt(&kenya.us(), None, Body::TransitNotification(notice));
+    kenya.take(&mut peru, &blurted);
+    assert!(kenya.exchange(&blurted.id()).summary(None).for_officer);
+}
+
+#[test]
+fn r_10_2b_a_clearance_clears_days_that_were_notified() {
+    // Notified: from 2026-11-01 to 2026-11-20.
+    let of = |first: &str, last: &str| TransitDecision {
+        valid_from: Some(date(first)),
+        valid_to: Some(date(last)),
+        ..decision(DecisionCode::NoObjection)
+    };
+    for (absurd, told) in [
+        (
+            of("2026-12-01", "2026-12-15"),
+            "valid_from, valid_to: 2026-12-01 to 2026-12-15 is outside of the days notified",
+        ),
+        (
+            of("2026-10-01", "2026-10-31"),
+            "valid_from, valid_to: 2026-10-01 to 2026-10-31 is outside of the days notified",
+        ),
+        (of("2026-11-10", "2026-11-09"), "valid_to: before valid_from"),
+    ] {
+        let (mut kenya, _, id) = notified();
+        let mistake = kenya.act(id, decide(absurd)).expect_err(told).to_string();
+        assert!(mistake.contains(told) && mistake.contains("R-10.2b, Art. 10(2)(b)"), "{mistake}");
+    }
+    let (mut kenya, mut peru, id) = notified();
+    act(&mut kenya, &mut peru, id, decide(of("2026-11-20", "2026-12-15")));
+}
+
+#[test]
+fn r_10_3_a_licence_that_cannot_be_so_is_not_presented_for_verification() {
+    let absurdities: &[Absurd<Presented>] = &[
+        (
+            |it| it.issue_date = Some(date("2026-09-23")),
+            ["issue_date: 2026-09-23 has not come yet", "R-10.3c"],
+        ),
+        (|it| it.expiry_date = Some(date("2026-02-28")), ["expiry_date: 2026-02-28 is before", "R-10.3c"]),
+        (|it| it.lines[0].quantity = 0, ["lines.0.quantity: 0", "R-10.3d"]),
+        (
+            |it| it.country_export = it.country_import.clone(),
+            ["country_import: is the country_export", "R-10.3a"],
+        ),
+    ];
+    for (spoil, told) in absurdities {
+        let (kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+        let mut presented = import_licence();
+        spoil(&mut presented);
+        let ask = Question::Verification { presented: presented.clone() };
+        let mistake = peru.open(&kenya.us(), ask).expect_err(told[0]).to_string();
+        for word in told.iter().chain(&["presented.", "Art. 10(3)"]) {
+            assert!(mistake.contains(word), "{word}: {mistake}");
+        }
+        // Whether such a document is genuine may well be asked, as it stands (Art. 10(5)).
+        peru.open(&kenya.us(), Question::Authenticity { presented }).expect("it may be forged");
+    }
 }

@@ -1,7 +1,7 @@
 //! The register of firearms: one row per firearm, found by its serial number, and never by that alone.
 
 use jiff::civil::Date;
-use liaison_protocol::authority::{Line, Prose, StateCode};
+use liaison_protocol::authority::{Line, Prose, StateCode, Timestamp};
 use liaison_protocol::handling::Coded;
 use liaison_protocol::item::{
     Action, Calibre, Firearm, FirearmType, Item, Make, YearOfManufacture, YearSource,
@@ -63,10 +63,21 @@ struct Candidate<'a> {
 impl Firearms {
     /// Read a register.
     pub fn parse(csv: &[u8]) -> Result<Self, ListFlaw> {
+        Self::read(csv, |_| Ok(()))
+    }
+
+    /// Read a register that is new to us: what cannot be so in it is refused. One that is in force was looked at when it
+    /// came.
+    pub fn take(csv: &[u8], now: Timestamp) -> Result<Self, ListFlaw> {
+        Self::read(csv, |cells| check_dates(cells, now.last_date()))
+    }
+
+    fn read(csv: &[u8], check: impl Fn(&Cells<'_>) -> Result<(), ListFlaw>) -> Result<Self, ListFlaw> {
         let mut records: Vec<ItemRecord> = Vec::new();
         let mut numbers = std::collections::HashSet::new();
         read_rows(csv, &COLUMNS, &["record_no", "serial", "status"], |cells| {
             let record = read_record(cells)?;
+            check(cells)?;
             if !numbers.insert(record.number.clone()) {
                 return Err(cells.flaw("record_no", "another row has this number already"));
             }
@@ -205,6 +216,33 @@ fn read_record(cells: &Cells<'_>) -> Result<ItemRecord, ListFlaw> {
     })
 }
 
+/// What cannot be so: a day or a year that has not come, and a firearm that was there before it was made.
+fn check_dates(cells: &Cells<'_>, today: Date) -> Result<(), ListFlaw> {
+    let year = cells.parse::<u16>("year")?;
+    if let Some(year) = year.filter(|year| i32::from(*year) > i32::from(today.year())) {
+        let why = format!("{year} has not come yet: give the year in which it was made, or leave it empty");
+        return Err(cells.flaw("year", why));
+    }
+    let made = cells.parse::<Date>("manufactured_on")?;
+    for column in ["manufactured_on", "imported_on", "exported_on", "status_date"] {
+        let Some(date) = cells.parse::<Date>(column)? else { continue };
+        if date > today {
+            let why =
+                format!("{date} has not come yet: give the day on which it happened, or leave it empty");
+            return Err(cells.flaw(column, why));
+        }
+        if let Some(made) = made.filter(|made| date < *made) {
+            let why = format!("{date} is before it was made, manufactured_on {made}: look up which is right");
+            return Err(cells.flaw(column, why));
+        }
+        if let Some(year) = year.filter(|year| i32::from(date.year()) < i32::from(*year)) {
+            let why = format!("{date} is before it was made, year {year}: look up which is right");
+            return Err(cells.flaw(column, why));
+        }
+    }
+    Ok(())
+}
+
 /// The events of a row, oldest first. What has a State has happened, also where the day is not known any more.
 fn read_events(
     cells: &Cells<'_>,
@@ -246,4 +284,37 @@ fn read_events(
     };
     events.extend(last.map(|kind| event(kind, since)));
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "\
+record_no,serial,year,manufactured_on,imported_from,imported_on,status,status_date
+1,A 1,2020,2020-03-01,BRA,2021-01-01,STOLEN,2022-01-01
+";
+
+    #[test]
+    fn r_12_4_a_register_whose_dates_cannot_be_so_is_refused_by_row_and_column() {
+        // 2026-11-24.
+        let now = Timestamp(1_795_500_000);
+        assert_eq!(Firearms::take(LIST.as_bytes(), now).expect("a good list").len(), 1);
+        for (from, to, column, why) in [
+            ("2020,", "2027,", "year", "2027 has not come yet"),
+            ("2020-03-01", "2026-12-01", "manufactured_on", "2026-12-01 has not come yet"),
+            ("2021-01-01", "2026-12-01", "imported_on", "2026-12-01 has not come yet"),
+            ("2022-01-01", "2026-12-01", "status_date", "2026-12-01 has not come yet"),
+            ("2021-01-01", "2020-02-01", "imported_on", "2020-02-01 is before it was made, manufactured_on"),
+            ("2020-03-01", "2019-12-01", "manufactured_on", "2019-12-01 is before it was made, year 2020"),
+            ("2022-01-01", "1980-01-01", "status_date", "look up which is right"),
+        ] {
+            let list = LIST.replace(from, to);
+            let flaw = Firearms::take(list.as_bytes(), now).expect_err(to);
+            assert_eq!((flaw.row, flaw.column), (2, Some(column)), "{flaw}");
+            assert!(flaw.to_string().contains(why), "{flaw}");
+            // One that is in force stays so.
+            assert!(Firearms::parse(list.as_bytes()).is_ok());
+        }
+    }
 }

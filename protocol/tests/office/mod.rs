@@ -162,7 +162,7 @@ impl Office {
     }
 
     pub(crate) fn check(&self, order: &Order) -> Result<(), Mistake> {
-        self.desk.check(&self.shelf, order)
+        self.desk.check(&self.shelf, order, self.now)
     }
 
     pub(crate) fn order(&mut self, order: Order) -> Result<Vec<Effect>, Mistake> {

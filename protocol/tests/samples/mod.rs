@@ -108,6 +108,11 @@ pub(crate) fn response(code: ResultCode) -> TraceResponse {
     }
 }
 
+/// The response of a search made on the day on which the offices start.
+pub(crate) fn searched(response: TraceResponse) -> TraceResponse {
+    TraceResponse { search_date: date("2026-09-21"), ..response }
+}
+
 pub(crate) fn exported_to(state: &str) -> TraceResponse {
     let next_hop = NextHop {
         state: state.parse().expect("a State"),
@@ -212,6 +217,14 @@ pub(crate) fn transit_notification() -> TransitNotification {
         window_to: date("2026-11-20"),
         respond_by: None,
     }
+}
+
+/// A shipment from Peru to Rwanda, through Kenya and Uganda.
+pub(crate) fn transit_through_kenya() -> TransitNotification {
+    let mut notification = transit_notification();
+    notification.import_licences[0].country_import = Some("RWA".parse().expect("a State"));
+    notification.countries_transit = ["KEN", "UGA"].map(|state| state.parse().expect("a State")).to_vec();
+    notification
 }
 
 /// A decision of this code, with what that code needs beside it.
