@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::civil::Date;
 
 use liaison_protocol::attachment;
-use liaison_protocol::authority::{By, Line, NodeId, OfficerId, Timestamp};
+use liaison_protocol::authority::{By, Line, NodeId, OfficerId, StateCode, Timestamp};
 use liaison_protocol::case::Hop;
 use liaison_protocol::deadline::Due;
 use liaison_protocol::desk::{self, Desk, Draft, Effect, Judgement, Shelf, Sought, Table, Wanted, propose};
@@ -630,6 +630,11 @@ impl<D: Disk> Node<D> {
         let due =
             due.map(|at| self.millis.saturating_add(at.0.saturating_sub(self.clock.0).saturating_mul(1000)));
         self.posts_at().into_iter().chain(due).min()
+    }
+
+    /// The State that we are a node of.
+    pub fn state(&self) -> Option<StateCode> {
+        self.desk.own().map(|chain| chain.current().state.clone())
     }
 
     /// The hops of one of our trace cases, or of all of them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use liaison_protocol::attachment::Attachment;
-use liaison_protocol::authority::{Line, Timestamp};
+use liaison_protocol::authority::{Line, StateCode, Timestamp};
 use liaison_protocol::case::{self, Hop};
 use liaison_protocol::merkle::{Hash, LeafIndex, consistency_proof, inclusion_proof};
 use liaison_protocol::message::MessageId;
@@ -127,7 +127,7 @@ impl<D: Disk> Node<D> {
     /// One of our trace cases.
     pub fn case_view(&mut self, trace_case: &Line) -> Result<CaseView, Mistake> {
         let hops = self.hops(Some(trace_case));
-        case_view(&hops).ok_or_else(|| {
+        self.state().and_then(|us| case_view(&us, &hops)).ok_or_else(|| {
             Mistake::Unknown(format!(
                 "no trace case {trace_case}: a case begins with its first trace request"
             ))
@@ -142,7 +142,8 @@ impl<D: Disk> Node<D> {
                 cases.entry(name).or_default().push(hop);
             }
         }
-        cases.values().filter_map(|hops| case_view(hops)).collect()
+        let Some(us) = self.state() else { return Vec::new() };
+        cases.values().filter_map(|hops| case_view(&us, hops)).collect()
     }
 
     /// The head of our log, signed.
@@ -181,10 +182,10 @@ impl<D: Disk> Node<D> {
     }
 }
 
-fn case_view(hops: &[Hop]) -> Option<CaseView> {
+fn case_view(us: &StateCode, hops: &[Hop]) -> Option<CaseView> {
     // The item as it was found, not as a register had it that was asked later.
     let request = hops.iter().filter_map(Hop::request).min_by_key(|request| request.hop)?;
-    let finding = case::find(hops);
+    let finding = case::find(us, hops);
     let mut views: Vec<HopView> = hops
         .iter()
         .map(|hop| HopView {

@@ -2,17 +2,20 @@
 //! (law/requirements 7.1; SDG 16.4.2).
 //!
 //! A case is ours alone: peers see its name in each request and nothing more. What it has come to is a function of its
-//! exchanges; a next hop is proposed here and asked by an officer only.
+//! exchanges; a next hop is proposed here and asked by an officer only. What was concluded stands until an answer changes;
+//! an answer that is not final, or of no record that matches the item, establishes nothing.
 
 use crate::authority::{Line, StateCode};
 use crate::deadline::Due;
 use crate::exchange::Exchange;
-use crate::handling::{Coded, code_list};
+use crate::handling::code_list;
 use crate::item::Item;
 use crate::mark::MarkKind;
-use crate::message::{Outcome, Subject};
+use crate::merkle::LeafIndex;
+use crate::message::{Body, Outcome, Subject};
 use crate::operator::State;
-use crate::trace::{Diversion, NextHop, ResultCode, TraceOutcome, TraceRequest, TraceResponse};
+use crate::standing::Standing;
+use crate::trace::{Conclusion, Diversion, NextHop, ResultCode, TraceOutcome, TraceRequest, TraceResponse};
 
 code_list! {
     /// How far a case has come.
@@ -22,6 +25,7 @@ code_list! {
         LastLegalRecordOnly = "LAST_LEGAL_RECORD_ONLY",
         NextHopProposed = "NEXT_HOP_PROPOSED",
         PodEstablished = "POD_ESTABLISHED",
+        Reopened = "REOPENED",
         Stalled = "STALLED",
         Waiting = "WAITING",
     }
@@ -77,112 +81,459 @@ impl Finding {
     }
 }
 
-/// What a case with these hops has come to. `hops` is in any order.
-pub fn find(hops: &[Hop]) -> Finding {
-    let mut hops: Vec<&Hop> = hops.iter().collect();
-    hops.sort_by_key(|hop| (hop.number(), hop.exchange.opener().leaf));
-    let standings: Vec<_> = hops.iter().map(|hop| (*hop, hop.exchange.standing())).collect();
-    let answers: Vec<(&Hop, TraceResponse)> = standings
-        .iter()
-        .filter_map(|(hop, standing)| match &standing.outcome {
-            Some(Outcome::Trace(response)) => Some((*hop, response.clone())),
-            _ => None,
-        })
-        .collect();
-    let concluded = standings.iter().find_map(|(_, standing)| standing.conclusion.clone());
-    let diverted = answers.iter().find(|(_, response)| {
-        response.point_of_diversion.is_some()
-            || response.result_code.known().is_some_and(|code| code.establishes_diversion())
-    });
-    let diversion = concluded
-        .as_ref()
-        .and_then(|outcome: &TraceOutcome| outcome.point_of_diversion.clone())
-        .or_else(|| diverted.and_then(|(_, response)| response.point_of_diversion.clone()));
-    if let Some(outcome) = concluded {
-        let mut finding = Finding::of(Progress::Concluded, format!("concluded: {}", outcome.conclusion));
-        finding.diversion = diversion;
-        return finding;
+/// What our case with these hops has come to. `hops` is in any order.
+pub fn find(us: &StateCode, hops: &[Hop]) -> Finding {
+    let case = Chain::of(us, hops);
+    match (case.since_concluded(), case.concluded()) {
+        (Some((state, change)), _) => {
+            let found = case.found();
+            let why = format!("reopened: {state} {} since it was concluded; {}", change.words(), found.why);
+            Finding { progress: Progress::Reopened, why, ..found }
+        }
+        (None, Some(outcome)) => {
+            let told = outcome.point_of_diversion.clone();
+            // It may be established, and not be told to the States that were asked.
+            let established = || case.diverted().and_then(|(_, answer)| answer.point_of_diversion.clone());
+            let is_diversion = outcome.conclusion.is(Conclusion::PodEstablished);
+            Finding {
+                diversion: told.or_else(|| established().filter(|_| is_diversion)),
+                ..Finding::of(Progress::Concluded, format!("concluded: {}", outcome.conclusion))
+            }
+        }
+        (None, None) => case.found(),
     }
-    if let Some((hop, response)) = diverted {
-        let mut finding = Finding::of(Progress::PodEstablished, format!("{} answered {response}", hop.state));
-        finding.diversion = diversion;
-        return finding;
-    }
-    let open: Vec<_> = standings.iter().filter(|(_, standing)| standing.state.is_open()).collect();
-    if let Some((hop, _)) = open.iter().find(|(hop, _)| !hop.no_reply()) {
-        return Finding::of(Progress::Waiting, format!("{} has not answered yet", hop.state));
-    }
-    let asked = |state: &StateCode| hops.iter().any(|hop| hop.state == *state);
-    if let Some((hop, next)) = answers.iter().rev().find_map(|(hop, response)| {
-        Some((hop, response.next_hop.clone().filter(|next| !asked(&next.state))?))
-    }) {
-        let why = format!("{} names {}: {}", hop.state, next.state, next.why);
-        let mut finding = Finding::of(Progress::NextHopProposed, why);
-        finding.next = Some(next);
-        return finding;
-    }
-    if let Some((hop, _)) = open.first() {
-        return Finding::of(
-            Progress::Stalled,
-            format!("{} has not answered in time; nothing follows from silence", hop.state),
-        );
-    }
-    let Some((last, standing)) = standings.last() else {
-        return Finding::of(Progress::Waiting, "nobody was asked yet");
-    };
-    broken_off(last, standing.state, &answers)
 }
 
-/// Days from the last legal record of the item to its recovery, as far as the answers tell.
+/// Days from the last legal record of the item to its recovery, as far as answers that establish it tell.
 pub fn time_to_recovery(hops: &[Hop]) -> Option<i64> {
     let recovered = hops.iter().filter_map(Hop::request).min_by_key(|request| request.hop)?.recovery.date;
     let dates = hops.iter().filter_map(|hop| match hop.exchange.standing().outcome {
-        Some(Outcome::Trace(response)) => response.last_legal_record?.date,
+        Some(Outcome::Trace(response)) if response.is_firm() => response.last_legal_record?.date,
         _ => None,
     });
     let last = dates.filter(|date| *date <= recovered).max()?;
     Some(i64::from(recovered.since(last).ok()?.get_days()))
 }
 
-/// Why the chain ends here without a point of diversion.
-fn broken_off(last: &Hop, state: State, answers: &[(&Hop, TraceResponse)]) -> Finding {
-    match state {
-        State::MlaRequired | State::Redirected | State::Refused | State::Restricted | State::TurnedAway => {
-            return Finding::of(Progress::Stalled, format!("{}: {}", last.state, state.as_str()));
-        }
-        State::Withdrawn => {
-            return Finding::of(Progress::Stalled, format!("the request to {} was withdrawn", last.state));
-        }
-        _ => {}
+/// The hops of a case in their order, each with where it stands.
+struct Chain<'a> {
+    us: &'a StateCode,
+    links: Vec<Link<'a>>,
+}
+
+/// A hop, and where it stands.
+struct Link<'a> {
+    hop: &'a Hop,
+    standing: Standing,
+}
+
+/// What can change in a hop after the case was concluded.
+#[derive(Clone, Copy)]
+enum Change {
+    Answered,
+    Asked,
+    Corrected,
+}
+
+/// Where the State that an answer names stands in the case.
+enum Named {
+    /// Asked after that answer, or with it: the chain goes on there.
+    After,
+    /// Asked before, as hop of this number.
+    Before(u32),
+    /// The State that answers.
+    Itself,
+    /// Not asked yet.
+    New,
+    /// Ours.
+    Us,
+}
+
+impl<'a> Chain<'a> {
+    fn of(us: &'a StateCode, hops: &'a [Hop]) -> Self {
+        let mut links: Vec<_> =
+            hops.iter().map(|hop| Link { hop, standing: hop.exchange.standing() }).collect();
+        links.sort_by_key(|link| (link.hop.number(), link.hop.exchange.opener().leaf));
+        Self { us, links }
     }
-    let sent_here = answers.iter().find(|(hop, response)| {
-        hop.state != last.state && response.next_hop.as_ref().is_some_and(|next| next.state == last.state)
-    });
-    let answer = answers.iter().rfind(|(hop, _)| hop.exchange.id() == last.exchange.id());
-    let is_without_record = answer.is_some_and(|(_, response)| {
-        matches!(
-            response.result_code,
-            Coded::Known(
-                ResultCode::NoRecord
-                    | ResultCode::ImportedNoDomesticRecord
-                    | ResultCode::RecordsLost
-                    | ResultCode::RetentionExpired
-            )
-        )
-    });
-    match (sent_here, is_without_record) {
-        (Some((from, _)), true) => Finding::of(
-            Progress::LastLegalRecordOnly,
-            format!(
-                "{} exported it to {}, and {} has no record of it: it was lost between the two, or after",
-                from.state, last.state, last.state
+
+    /// The newest conclusion of those that stand.
+    fn concluded(&self) -> Option<&TraceOutcome> {
+        let newest = self.links.iter().filter(|link| link.standing.conclusion.is_some());
+        newest.max_by_key(|link| link.concluded_at())?.standing.conclusion.as_ref()
+    }
+
+    /// The newest of what changed since the case was concluded, and where: nothing if it was not concluded. A request
+    /// that was withdrawn or turned away changes nothing.
+    fn since_concluded(&self) -> Option<(&'a StateCode, Change)> {
+        let concluded = self.links.iter().filter_map(Link::concluded_at).max()?;
+        let lives = |link: &&Link<'_>| !matches!(link.standing.state, State::TurnedAway | State::Withdrawn);
+        let changes = self.links.iter().filter(lives).filter_map(|link| {
+            let (leaf, change) = link.changed_at()?;
+            // What a State corrected while we told the others what we concluded was not known when we did.
+            let dropped = link.concluded_at().is_some() && link.standing.conclusion.is_none();
+            (dropped || leaf > concluded).then_some((leaf, &link.hop.state, change))
+        });
+        changes.max_by_key(|(leaf, ..)| *leaf).map(|(_, state, change)| (state, change))
+    }
+
+    /// What the answers come to, whatever was concluded from them.
+    fn found(&self) -> Finding {
+        if let Some((state, answer)) = self.diverted() {
+            return Finding {
+                diversion: answer.point_of_diversion.clone(),
+                ..Finding::of(Progress::PodEstablished, format!("{state} answered {answer}"))
+            };
+        }
+        let open: Vec<_> = self.links.iter().filter(|link| link.standing.state.is_open()).collect();
+        if let Some(link) = open.iter().find(|link| !link.hop.no_reply()) {
+            return Finding::of(Progress::Waiting, link.awaited());
+        }
+        if let Some((why, next)) = self.proposal() {
+            return Finding { next: Some(next), ..Finding::of(Progress::NextHopProposed, why) };
+        }
+        if let Some(link) = open.first() {
+            let owed =
+                if link.standing.state == State::Clarifying { "explained its answer" } else { "answered" };
+            let said = link.for_now().map(|said| said + "; ").unwrap_or_default();
+            let why =
+                format!("{said}{} has not {owed} in time; nothing follows from silence", link.hop.state);
+            return Finding::of(Progress::Stalled, why);
+        }
+        self.broken_off()
+    }
+
+    /// The answer that establishes where the item left the licit circuit.
+    fn diverted(&self) -> Option<(&'a StateCode, &TraceResponse)> {
+        let mut answers = self.links.iter().filter_map(|link| Some((&link.hop.state, link.answer()?)));
+        answers.find(|(_, answer)| answer.establishes_diversion())
+    }
+
+    /// Whom to ask next, as the newest answer has it that names a State which is neither ours nor asked yet.
+    fn proposal(&self) -> Option<(String, NextHop)> {
+        self.links.iter().enumerate().rev().find_map(|(place, link)| {
+            let (answer, (Named::New, next)) = (link.answer()?, self.named(place)?) else { return None };
+            let mut next = next.clone();
+            let redirected = answer.result_code.is(ResultCode::Redirected);
+            next.authority = next.authority.or_else(|| answer.authority.clone().filter(|_| redirected));
+            let to = next.authority.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            let names = match (redirected, answer.interim) {
+                (true, _) => "redirects to",
+                (false, true) => "names for now",
+                (false, false) => "names",
+            };
+            Some((format!("{} {names} {}{to}: {}", link.hop.state, next.state, next.why), next))
+        })
+    }
+
+    /// The State that the answer in this place names, and where it stands in the case.
+    fn named(&self, place: usize) -> Option<(Named, &NextHop)> {
+        let link = self.links.get(place)?;
+        let next = link.answer()?.next_hop.as_ref()?;
+        let asked = |link: &&Link<'_>| link.hop.state == next.state;
+        let named = if next.state == *self.us {
+            Named::Us
+        } else if next.state == link.hop.state {
+            Named::Itself
+        } else if self.links.iter().skip(place).any(|link| asked(&link)) {
+            Named::After
+        } else {
+            let before = self.links.iter().take(place).rfind(asked);
+            before.map_or(Named::New, |link| Named::Before(link.hop.number()))
+        };
+        Some((named, next))
+    }
+
+    /// Why the chain ends here without a point of diversion. Of several ends, what is on record counts most, then what
+    /// somebody can still do.
+    fn broken_off(&self) -> Finding {
+        if self.links.is_empty() {
+            return Finding::of(Progress::Waiting, "nobody was asked yet");
+        }
+        let has_no_record = |link: &Link<'_>| {
+            let answer = link.answer().filter(|answer| !answer.interim);
+            answer.is_some_and(|answer| answer.result_code.is(ResultCode::NoRecord))
+        };
+        if self.links.iter().all(has_no_record) {
+            return Finding::of(
+                Progress::ExhaustedUnsuccessful,
+                "no State that was asked has a record of it",
+            );
+        }
+        let ends: Vec<_> = (0..self.links.len()).filter_map(|place| self.end(place)).collect();
+        let on_record = self
+            .links
+            .iter()
+            .filter_map(Link::answer)
+            .any(|answer| answer.is_firm() && answer.last_legal_record.is_some());
+        let ended = |progress| ends.iter().any(|(end, _)| *end == progress);
+        let progress = if ended(Progress::LastLegalRecordOnly) {
+            Progress::LastLegalRecordOnly
+        } else if ended(Progress::Stalled) {
+            Progress::Stalled
+        } else if on_record {
+            Progress::LastLegalRecordOnly
+        } else {
+            Progress::ExhaustedUnsuccessful
+        };
+        let words: Vec<_> = ends.into_iter().map(|(_, words)| words).collect();
+        Finding::of(progress, words.join("; "))
+    }
+
+    /// How the hop in this place ends, if the chain does not go on from it.
+    fn end(&self, place: usize) -> Option<(Progress, String)> {
+        let link = self.links.get(place)?;
+        let state = &link.hop.state;
+        let stalled = |words: String| Some((Progress::Stalled, words));
+        match link.standing.state {
+            State::TurnedAway => return stalled(format!("the node of {state} turned the request away")),
+            State::Withdrawn => return stalled(format!("the request to {state} was withdrawn")),
+            _ => {}
+        }
+        let Some(answer) = link.answer() else { return stalled(format!("{state} has not answered")) };
+        let exported = answer.result_code.is(ResultCode::ExportedTo);
+        match self.named(place) {
+            Some((Named::After, _)) => return None,
+            Some((Named::Before(hop), next)) => {
+                return stalled(format!(
+                    "{state} names {}, which was asked already, as hop {hop}: ask it again if it may know more ({})",
+                    next.state, next.why
+                ));
+            }
+            Some((Named::Itself, next)) if exported => {
+                return stalled(format!(
+                    "{state} says that it was exported to {}, which is {state} itself: ask what that means",
+                    next.state
+                ));
+            }
+            Some((Named::Itself, next)) => {
+                let name = next.authority.as_ref().or(answer.authority.as_ref());
+                let name = name.map_or_else(|| "another authority".to_owned(), Line::to_string);
+                return stalled(format!("{state} names {name} of its own: ask that one ({})", next.why));
+            }
+            Some((Named::Us, next)) => {
+                let words = if exported { "it was exported to us" } else { "we may know it ourselves" };
+                return stalled(format!("{state} says that {words}: search our own records ({})", next.why));
+            }
+            // What is proposed is no end.
+            Some((Named::New, _)) => return None,
+            None => {}
+        }
+        Some(self.end_of(state, answer))
+    }
+
+    /// How a hop ends with this final answer of `state`, which names nobody to ask next.
+    fn end_of(&self, state: &StateCode, answer: &TraceResponse) -> (Progress, String) {
+        use Progress::{ExhaustedUnsuccessful, LastLegalRecordOnly, Stalled};
+        let Some(code) = answer.result_code.known() else {
+            let words = format!(
+                "{state} answered {}, a code that is not in our list: ask what it means",
+                answer.result_code
+            );
+            return (Stalled, words);
+        };
+        let claims_record = answer.tells_of_diversion() || answer.last_legal_record.is_some();
+        if (claims_record || code.is_on_record()) && !answer.is_firm() {
+            let words = format!(
+                "{state} answered {answer}, but of no record that matches the item, which establishes nothing: \
+                 ask what it means"
+            );
+            return (Stalled, words);
+        }
+        let authority = answer.authority.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+        let (progress, words) = match code {
+            ResultCode::CompanyDefunct => {
+                (ExhaustedUnsuccessful, format!("{state} says that the company which would know is no more"))
+            }
+            ResultCode::Duplicate => {
+                let other =
+                    answer.duplicate_of.as_ref().map(|other| format!(", {other}")).unwrap_or_default();
+                (
+                    Stalled,
+                    format!("{state} has the same request already{other}: what it answers there counts"),
+                )
+            }
+            ResultCode::GovernmentStock => {
+                (LastLegalRecordOnly, format!("{state} has it in government stock; how it left is not known"))
+            }
+            ResultCode::ImportedNoDomesticRecord => (
+                LastLegalRecordOnly,
+                format!("{state} imported it, and has no record of what became of it there"),
             ),
-        ),
-        _ if answers.iter().any(|(_, response)| response.last_legal_record.is_some()) => {
-            Finding::of(Progress::LastLegalRecordOnly, "the last legal record is known, the diversion is not")
+            ResultCode::InsufficientInformation => (
+                Stalled,
+                format!("{state} cannot search with what it was told: tell it more, in a new request"),
+            ),
+            ResultCode::LastLegalHolderIdentified => (
+                LastLegalRecordOnly,
+                format!("{state} knows the last legal holder; how it left those hands is not known"),
+            ),
+            ResultCode::ManufactureConfirmedNoDisposition => (
+                LastLegalRecordOnly,
+                format!("{state} confirms the manufacture, and does not know where it went from there"),
+            ),
+            ResultCode::MarkObliterated => {
+                (Stalled, format!("{state} cannot search without the mark: ask anew once it is restored"))
+            }
+            ResultCode::MlaRequired => {
+                (Stalled, format!("{state} requires mutual legal assistance{authority}"))
+            }
+            ResultCode::MultipleCandidates => {
+                let many = answer.candidates.map_or_else(|| "several".to_owned(), |many| many.to_string());
+                let words = format!(
+                    "{state} found {many} candidates: give it more marks, with a question about its answer \
+                     or in a new request"
+                );
+                (Stalled, words)
+            }
+            ResultCode::NoRecord => (ExhaustedUnsuccessful, format!("{state} has no record of it")),
+            ResultCode::NotOfOurManufacture => (
+                Stalled,
+                format!("{state} did not make it, and does not say who did: look at the marks again"),
+            ),
+            ResultCode::PredatesRecords => {
+                (ExhaustedUnsuccessful, format!("it is older than the records of {state}"))
+            }
+            ResultCode::PrivatelyMadeNoRecord => (
+                ExhaustedUnsuccessful,
+                format!("{state} holds it to be privately made, and has no record of it"),
+            ),
+            ResultCode::RecordsLost => (ExhaustedUnsuccessful, format!("the records of {state} are lost")),
+            ResultCode::Redirected => {
+                let to = answer.authority.as_ref().map(|name| format!(" to {name}")).unwrap_or_default();
+                (
+                    Stalled,
+                    format!(
+                        "{state} redirects{to}, and names no State: ask there, or ask {state} what it means"
+                    ),
+                )
+            }
+            ResultCode::Refused => (Stalled, format!("{state} refused{}", grounds(answer))),
+            ResultCode::Restricted => (Stalled, format!("{state} restricted its answer{}", grounds(answer))),
+            ResultCode::RetentionExpired => (
+                ExhaustedUnsuccessful,
+                format!("{state} had to keep records of that time no longer, and has none"),
+            ),
+            ResultCode::SerialInvalidForModel => (
+                Stalled,
+                format!(
+                    "{state} says that the model never bore such a serial number: look at the marks again"
+                ),
+            ),
+            ResultCode::TracedToDealerOnly => {
+                (LastLegalRecordOnly, format!("{state} traced it to a dealer, and no further"))
+            }
+            // An export that names no State, or what would establish the diversion: there is nothing to add.
+            ResultCode::Delayed
+            | ResultCode::ExportedTo
+            | ResultCode::IllicitManufactureEstablished
+            | ResultCode::Lost
+            | ResultCode::PreviouslySeized
+            | ResultCode::PreviouslySurrendered
+            | ResultCode::RecordedDeactivated
+            | ResultCode::RecordedDestroyed
+            | ResultCode::Stolen => (Stalled, format!("{state} answered {answer}")),
+        };
+        match (progress, self.exporter(state)) {
+            (ExhaustedUnsuccessful, Some(from)) if *code == ResultCode::NoRecord => (
+                LastLegalRecordOnly,
+                format!("{from} exported it to {state}, and {words}: it was lost between the two, or after"),
+            ),
+            (ExhaustedUnsuccessful, Some(from)) => {
+                (LastLegalRecordOnly, format!("{from} exported it to {state}; {words}"))
+            }
+            (progress, _) if progress == ExhaustedUnsuccessful && claims_record => {
+                (LastLegalRecordOnly, format!("{words}, but knows the last legal record"))
+            }
+            (progress, _) => (progress, words),
         }
-        _ => Finding::of(Progress::ExhaustedUnsuccessful, "no State that was asked has a record of it"),
     }
+
+    /// The State on whose records it was exported to `state`.
+    fn exporter(&self, state: &StateCode) -> Option<&'a StateCode> {
+        let sent = |link: &&Link<'_>| {
+            link.hop.state != *state
+                && link.answer().is_some_and(|answer| {
+                    answer.is_firm()
+                        && answer.result_code.is(ResultCode::ExportedTo)
+                        && answer.next_hop.as_ref().is_some_and(|next| next.state == *state)
+                })
+        };
+        self.links.iter().find(sent).map(|link| &link.hop.state)
+    }
+}
+
+impl Link<'_> {
+    fn answer(&self) -> Option<&TraceResponse> {
+        match &self.standing.outcome {
+            Some(Outcome::Trace(answer)) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// The messages that took effect, and where they stand in our log.
+    fn effective(&self) -> impl DoubleEndedIterator<Item = (LeafIndex, &Body)> {
+        let effective = self.standing.order.iter().filter(|(_, effective)| *effective);
+        effective.filter_map(|(id, _)| self.hop.exchange.get(id).map(|said| (said.leaf, &said.message.body)))
+    }
+
+    /// Where in our log we last concluded something from it.
+    fn concluded_at(&self) -> Option<LeafIndex> {
+        self.effective().rev().find_map(|(leaf, body)| matches!(body, Body::TraceOutcome(_)).then_some(leaf))
+    }
+
+    /// Where in our log its answer last changed. That an answer is put off is none; that it was asked is the first.
+    fn changed_at(&self) -> Option<(LeafIndex, Change)> {
+        self.effective().rev().find_map(|(leaf, body)| match body {
+            Body::Correction(_) => Some((leaf, Change::Corrected)),
+            Body::TraceRequest(_) => Some((leaf, Change::Asked)),
+            Body::TraceResponse(answer) => {
+                (!answer.result_code.is(ResultCode::Delayed)).then_some((leaf, Change::Answered))
+            }
+            _ => None,
+        })
+    }
+
+    /// What is waited for, and what was said meanwhile.
+    fn awaited(&self) -> String {
+        let state = &self.hop.state;
+        let answered = self.for_now().unwrap_or_else(|| format!("{state} has not answered yet"));
+        match (self.standing.state, self.standing.delayed_until) {
+            (State::Clarifying, _) => match self.answer() {
+                Some(answer) => format!("{state} answered {answer}, and has not explained it yet"),
+                None => answered,
+            },
+            (State::Delayed, Some(until)) => format!("{answered}: it was put off until {until}"),
+            (State::InformationRequested, _) => format!("{answered}: it asks us for more information first"),
+            _ => answered,
+        }
+    }
+
+    /// An answer that is not the last one.
+    fn for_now(&self) -> Option<String> {
+        let interim = self.answer().filter(|answer| answer.interim)?;
+        let answer = TraceResponse { interim: false, ..interim.clone() };
+        Some(format!(
+            "{} answered for now {answer}, which establishes nothing; more is to come",
+            self.hop.state
+        ))
+    }
+}
+
+impl Change {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Asked => "was asked",
+            Self::Corrected => "corrected its answer",
+        }
+    }
+}
+
+/// The grounds of an answer, in brackets.
+fn grounds(answer: &TraceResponse) -> String {
+    let words: Vec<_> = answer.grounds.iter().map(ToString::to_string).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 /// Whom to ask first, from the marks: the State of the last lawful import, then that of a transfer from government

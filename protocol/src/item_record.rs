@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use crate::authority::{Line, Prose, StateCode};
 use crate::handling::Coded;
 use crate::item::{Calibre, Item};
+use crate::mark::{MarkKind, Raw};
 use crate::trace::{
     Diversion, EventKind, HolderKind, ItemEvent, LastLegalRecord, LegalStatus, MatchLevel, NextHop,
     ResultCode, TraceResponse,
@@ -31,16 +32,18 @@ pub struct ItemRecord {
 }
 
 impl ItemRecord {
-    /// Whether make, calibre and country of manufacture agree: what a rule needs beside the serial number, for numbers
-    /// are used again from model to model (law/requirements 6.3, 5 and 6).
-    pub fn agrees_in_description(&self, asked: &Item) -> bool {
-        let (Item::Firearm(ours), Item::Firearm(theirs)) = (&self.item, asked) else { return false };
-        let same = |a: Option<&str>, b: Option<&str>| a.zip(b).is_some_and(|(a, b)| fold(a) == fold(b));
-        let calibres = |of: &[Calibre]| of.iter().flat_map(Calibre::names).map(fold).collect::<Vec<_>>();
-        let (here, there) = (calibres(&ours.calibres), calibres(&theirs.calibres));
-        same(ours.manufacturer(), theirs.manufacturer())
-            && same(ours.country(), theirs.country())
-            && here.iter().any(|calibre| there.contains(calibre))
+    /// How make, calibre and country of manufacture of the item asked about compare with this record.
+    pub fn compare(&self, asked: &Item) -> Comparison {
+        let (here, there) = (described(&self.item), described(asked));
+        let compared =
+            here.iter().zip(&there).map(|(here, there)| match (here.as_slice(), there.as_slice()) {
+                (_, []) => Compared::NotGiven,
+                ([], _) => Compared::NotRecorded,
+                (here, there) if here.iter().any(|name| there.contains(name)) => Compared::Agrees,
+                _ => Compared::Differs,
+            });
+        let both_firearms = matches!((&self.item, asked), (Item::Firearm(_), Item::Firearm(_)));
+        Comparison { fields: ASPECTS.into_iter().zip(compared).collect(), both_firearms }
     }
 
     /// What this register would answer if the item asked about is this one.
@@ -121,6 +124,79 @@ impl ItemRecord {
             _ => "recorded as seized, and out of store since",
         };
         format!("{how}{since}").parse().ok()
+    }
+}
+
+/// What is compared beside the serial number.
+const ASPECTS: [&str; 3] = ["make", "calibre", "country of manufacture"];
+
+/// How the item asked about compares with a record in what is compared beside the serial number.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Comparison {
+    fields: Vec<(&'static str, Compared)>,
+    both_firearms: bool,
+}
+
+/// How one thing compares.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Compared {
+    Agrees,
+    Differs,
+    /// The request does not tell.
+    NotGiven,
+    /// The record does not tell.
+    NotRecorded,
+}
+
+impl Comparison {
+    /// Whether make, calibre and country of manufacture of a firearm all agree: what a rule needs beside the serial
+    /// number, for numbers are used again from model to model (law/requirements 6.3, 5 and 6).
+    pub fn agrees(&self) -> bool {
+        self.both_firearms && self.fields.iter().all(|(_, compared)| *compared == Compared::Agrees)
+    }
+
+    /// What agrees, what differs, and what cannot be compared, each in words.
+    pub fn words(&self) -> Vec<String> {
+        let sorts = [
+            (Compared::Agrees, "agrees", "agree"),
+            (Compared::Differs, "differs", "differ"),
+            (Compared::NotGiven, "was not given", "were not given"),
+            (Compared::NotRecorded, "is not on record", "are not on record"),
+        ];
+        let words = sorts.into_iter().filter_map(|(sort, one, many)| {
+            let of_sort = self.fields.iter().filter(|(_, compared)| *compared == sort);
+            match of_sort.map(|(name, _)| *name).collect::<Vec<_>>().as_slice() {
+                [] => None,
+                [name] => Some(format!("{name} {one}")),
+                [names @ .., last] => Some(format!("{} and {last} {many}", names.join(", "))),
+            }
+        });
+        words.collect()
+    }
+}
+
+/// The names of make, calibre and country of manufacture, as far as they are told. Of a part it is the make that it
+/// bears, else the one that it fits, and the country that it is marked with.
+fn described(item: &Item) -> [Vec<String>; 3] {
+    let folded = |name: Option<&str>| name.map(fold).into_iter().collect::<Vec<_>>();
+    match item {
+        Item::AmmunitionLot(_) => [const { Vec::new() }; 3],
+        Item::Firearm(firearm) => [
+            folded(firearm.manufacturer()),
+            firearm.calibres.iter().flat_map(Calibre::names).map(fold).collect(),
+            folded(firearm.country()),
+        ],
+        Item::Part(part) => {
+            let legible = || part.marks.iter().filter(|mark| mark.is_legible());
+            let make = legible().find_map(|mark| mark.raw_of(MarkKind::ManufacturerName)).map(Raw::as_str);
+            let country = legible().filter(|mark| mark.kind.is(MarkKind::Country));
+            let country = country.filter_map(|mark| mark.decoded.as_ref()?.country.as_ref()).next();
+            [
+                folded(make.or(part.fits_make.as_ref().map(Line::as_str))),
+                Vec::new(),
+                folded(country.map(StateCode::as_str)),
+            ]
+        }
     }
 }
 

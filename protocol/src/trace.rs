@@ -402,6 +402,19 @@ impl ResultCode {
         )
     }
 
+    /// Whether it speaks of a record that must be the item's: without a match it says nothing.
+    pub fn is_on_record(self) -> bool {
+        self.establishes_diversion()
+            || matches!(
+                self,
+                Self::ExportedTo
+                    | Self::GovernmentStock
+                    | Self::LastLegalHolderIdentified
+                    | Self::ManufactureConfirmedNoDisposition
+                    | Self::TracedToDealerOnly
+            )
+    }
+
     /// Whether it says that the item, recovered now, should not exist any more: of high interest to the requested
     /// State too.
     pub fn is_alarming(self) -> bool {
@@ -583,9 +596,15 @@ pub struct TraceResponse {
     /// Where it left the licit circuit, if that is established.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point_of_diversion: Option<Diversion>,
-    /// Whom to ask next.
+    /// Whom to ask next: the State it was exported to, the request is redirected to, or that may have made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<NextHop>,
+    /// How many candidates there are, if there is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u32>,
+    /// The request that this one repeats, by its exchange or by a file number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<Line>,
     /// The authority that persons' data must be asked of, or that the request is redirected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<Line>,
@@ -651,6 +670,24 @@ impl TraceResponse {
         missing
     }
 
+    /// Whether it can establish anything about the item: it is final, and speaks of a record that is the item's.
+    pub fn is_firm(&self) -> bool {
+        !self.interim
+            && !self.result_code.is(ResultCode::Delayed)
+            && self.match_level.known().is_some_and(|level| *level != MatchLevel::None)
+    }
+
+    /// Whether it establishes where the item left the licit circuit (SDG 16.4.2).
+    pub fn establishes_diversion(&self) -> bool {
+        self.is_firm() && self.tells_of_diversion()
+    }
+
+    /// Whether it speaks of a diversion, established or not.
+    pub fn tells_of_diversion(&self) -> bool {
+        self.point_of_diversion.is_some()
+            || self.result_code.known().is_some_and(|code| code.establishes_diversion())
+    }
+
     pub(crate) fn codes_are_known(&self) -> bool {
         self.result_code.is_known()
             && self.match_level.is_known()
@@ -677,6 +714,8 @@ impl TraceResponse {
             last_legal_record: None,
             point_of_diversion: None,
             next_hop: None,
+            candidates: None,
+            duplicate_of: None,
             authority: None,
             grounds: Vec::new(),
             reason: None,
@@ -693,7 +732,8 @@ impl fmt::Display for TraceResponse {
         }
         write!(f, "{}", self.result_code)?;
         match (&self.next_hop, &self.until) {
-            (Some(next), _) => write!(f, " {}", next.state)?,
+            (Some(next), _) if self.result_code.is(ResultCode::ExportedTo) => write!(f, " {}", next.state)?,
+            (Some(next), _) => write!(f, ", ask {}", next.state)?,
             (None, Some(until)) => write!(f, " until {until}")?,
             (None, None) => {}
         }

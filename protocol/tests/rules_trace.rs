@@ -4,7 +4,7 @@
 mod office;
 mod samples;
 
-use liaison_protocol::authority::{Function, Timestamp};
+use liaison_protocol::authority::{Function, StateCode, Timestamp};
 use liaison_protocol::case::{self, Finding, Hop, Progress};
 use liaison_protocol::deadline::{Due, Owing, Span, Target, WorkingCalendar};
 use liaison_protocol::desk::{Effect, Sought};
@@ -12,15 +12,16 @@ use liaison_protocol::entry::Record;
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Coded, Handling, PersonalData};
 use liaison_protocol::item::{
-    Action, AmmunitionComponent, AmmunitionLot, Firearm, FirearmType, Headstamp, Item, YearOfManufacture,
-    YearSource,
+    Action, AmmunitionComponent, AmmunitionLot, Calibre, Firearm, FirearmType, Headstamp, Item, Part,
+    PartKind, YearOfManufacture, YearSource,
 };
-use liaison_protocol::mark::{MarkState, Raw};
+use liaison_protocol::item_record::ItemRecord;
+use liaison_protocol::mark::{Mark, MarkKind, MarkState, Raw};
 use liaison_protocol::message::{Body, Kind, MessageId, Outcome, Reminder};
-use liaison_protocol::operator::{Act, Enclosed, Opening, Order, Question, Rules, State};
+use liaison_protocol::operator::{Act, Enclosed, Opening, Order, Question, Rules, Side, State};
 use liaison_protocol::trace::{
-    Conclusion, EventKind, ItemEvent, LastLegalRecord, MatchLevel, ResultCode, TraceOutcome, TraceRequest,
-    TraceResponse, Urgency,
+    Conclusion, EventKind, HolderKind, ItemEvent, LastLegalRecord, LegalStatus, MatchLevel, ResultCode,
+    TraceOutcome, TraceRequest, TraceResponse, Urgency,
 };
 use office::{DAY, EVERYTHING, HOUR, NOW, Office, introduce, line, sign};
 use samples::{
@@ -499,27 +500,379 @@ fn a_correction_that_puts_off_moves_what_is_due_and_reopens_what_was_concluded()
     }
 }
 
-/// What Peru's case comes to, with one hop to each State in turn, answered by these.
-fn case(answers: &[(&str, Option<Act>)]) -> Finding {
-    let mut peru = Office::new(9, "armas.example.pe/liaison", "PER", EVERYTHING);
-    let mut hops = Vec::new();
-    for (n, (state, answer)) in answers.iter().enumerate() {
-        let node = format!("firearms.example.{}/liaison", state.to_lowercase());
-        let mut other = Office::new(n as u8 + 1, &node, state, EVERYTHING);
-        introduce(&mut other, &mut peru);
-        let hop = n as u32 + 1;
-        let id = ask(&mut peru, &mut other, TraceRequest { hop, ..trace_request() });
-        if let Some(answer) = answer {
-            act(&mut other, &mut peru, id, answer.clone());
+/// A case of Peru's, and the States it asked, hop by hop.
+struct Case {
+    peru: Office,
+    asked: Vec<(&'static str, Office, MessageId)>,
+}
+
+impl Case {
+    /// One hop to each State in turn, answered by these.
+    fn of(answers: &[(&'static str, Option<Act>)]) -> Self {
+        let peru = Office::new(99, "armas.example.pe/liaison", "PER", EVERYTHING);
+        let mut case = Self { peru, asked: Vec::new() };
+        for (state, answer) in answers {
+            case.ask(state);
+            if let Some(answer) = answer {
+                case.says(case.asked.len() - 1, answer.clone());
+            }
         }
-        hops.push((state.parse().expect("a State"), id));
+        case
     }
-    let named = peru.desk.hops(&peru.shelf, Some(&line("case-7")));
-    assert_eq!(named.len(), hops.len(), "the case owns its hops");
-    let hop = |(state, id)| Hop { state, exchange: peru.exchange(&id), due: peru.due(&id) };
-    // In whatever order they are shown.
-    let hops: Vec<Hop> = hops.into_iter().rev().map(hop).collect();
-    case::find(&hops)
+
+    fn ask(&mut self, state: &'static str) {
+        let hop = self.asked.len() as u32 + 1;
+        let node = format!("firearms.example.{}/liaison", state.to_lowercase());
+        let mut other = Office::new(hop as u8, &node, state, EVERYTHING);
+        introduce(&mut other, &mut self.peru);
+        let id = ask(&mut self.peru, &mut other, TraceRequest { hop, ..trace_request() });
+        self.asked.push((state, other, id));
+    }
+
+    /// The State asked in this place acts.
+    fn says(&mut self, place: usize, said: Act) {
+        let (_, other, id) = &mut self.asked[place];
+        act(other, &mut self.peru, *id, said);
+    }
+
+    /// Peru acts towards the State asked in this place.
+    fn tells(&mut self, place: usize, said: Act) {
+        let (_, other, id) = &mut self.asked[place];
+        act(&mut self.peru, other, *id, said);
+    }
+
+    /// Peru tells every State whose answer is open to it what it concluded, as the node does.
+    fn conclude(&mut self, conclusion: Conclusion) {
+        for place in 0..self.asked.len() {
+            let standing = self.peru.standing(&self.asked[place].2);
+            if standing.acts(Kind::TraceRequest, Side::Requesting).contains(&"conclude") {
+                self.tells(place, Act::Conclude { outcome: concluded(conclusion) });
+            }
+        }
+    }
+
+    fn found(&self) -> Finding {
+        let named = self.peru.desk.hops(&self.peru.shelf, Some(&line("case-7")));
+        assert_eq!(named.len(), self.asked.len(), "the case owns its hops");
+        let hop = |(state, _, id): &(&str, Office, MessageId)| Hop {
+            state: state.parse().expect("a State"),
+            exchange: self.peru.exchange(id),
+            due: self.peru.due(id),
+        };
+        // In whatever order they are shown.
+        let hops: Vec<Hop> = self.asked.iter().rev().map(hop).collect();
+        case::find(&peru(), &hops)
+    }
+}
+
+fn peru() -> StateCode {
+    "PER".parse().expect("a State")
+}
+
+fn concluded(conclusion: Conclusion) -> TraceOutcome {
+    TraceOutcome { conclusion: Coded::Known(conclusion), useful: true, point_of_diversion: None, note: None }
+}
+
+fn corrected(response: TraceResponse) -> Act {
+    Act::Correct { outcome: Outcome::Trace(response), reason: prose("A file was found.") }
+}
+
+/// What Peru's case comes to, with one hop to each State in turn, answered by these.
+fn case(answers: &[(&'static str, Option<Act>)]) -> Finding {
+    Case::of(answers).found()
+}
+
+/// A response of this code with all that any code needs, of a record that is the item.
+fn whole(code: ResultCode) -> TraceResponse {
+    TraceResponse {
+        match_level: Coded::Known(MatchLevel::Exact),
+        authority: Some(line("Tracing Centre")),
+        ..TraceResponse {
+            result_code: Coded::Known(code),
+            next_hop: exported_to("CHL").next_hop.filter(|_| code == ResultCode::ExportedTo),
+            ..delayed("2026-12-01")
+        }
+    }
+}
+
+#[test]
+fn r_12_4_a_case_is_concluded_only_until_an_answer_changes() {
+    use ResultCode::{NoRecord, PredatesRecords};
+    // Two States that have answered; then whatever may happen, in four steps: one corrects, the other, or Peru concludes.
+    for story in 0..3_u32.pow(4) {
+        let mut case =
+            Case::of(&[("KEN", Some(answer(response(NoRecord)))), ("UGA", Some(answer(response(NoRecord))))]);
+        let (mut expected, mut conclusions) = (Progress::ExhaustedUnsuccessful, 0);
+        for step in 0..4 {
+            match story / 3_u32.pow(step) % 3 {
+                2 => {
+                    // A conclusion that says the same to nobody is none.
+                    let open = expected != Progress::Concluded;
+                    conclusions += u32::from(open);
+                    case.conclude(if conclusions == 1 {
+                        Conclusion::Stalled
+                    } else {
+                        Conclusion::ExhaustedUnsuccessful
+                    });
+                    expected = Progress::Concluded;
+                }
+                place => {
+                    case.says(place as usize, corrected(response(PredatesRecords)));
+                    if conclusions > 0 {
+                        expected = Progress::Reopened;
+                    }
+                }
+            }
+            let finding = case.found();
+            assert_eq!(finding.progress, expected, "story {story}, step {step}: {}", finding.why);
+            match finding.progress {
+                Progress::Concluded if conclusions == 1 => assert_eq!(finding.why, "concluded: STALLED"),
+                Progress::Concluded => assert_eq!(finding.why, "concluded: EXHAUSTED_UNSUCCESSFUL"),
+                Progress::Reopened => {
+                    let who = ["KEN", "UGA"][(story / 3_u32.pow(step) % 3) as usize];
+                    let why = format!("reopened: {who} corrected its answer since it was concluded; ");
+                    assert!(finding.why.starts_with(&why), "story {story}, step {step}: {}", finding.why);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn r_12_4_what_was_concluded_does_not_hide_what_is_known_since() {
+    let mut case = Case::of(&[("KEN", Some(answer(destroyed())))]);
+    case.conclude(Conclusion::PodEstablished);
+    let finding = case.found();
+    assert_eq!((finding.progress, finding.diversion.is_some()), (Progress::Concluded, true));
+    case.says(0, corrected(exported_to("UGA")));
+    let finding = case.found();
+    assert_eq!((finding.progress, finding.diversion), (Progress::Reopened, None));
+    assert_eq!(finding.next.expect("Uganda").state.as_str(), "UGA");
+    // The next State is asked, answers, and Peru concludes anew: of its answer, and of the corrected one.
+    case.ask("UGA");
+    assert!(case.found().why.contains("UGA was asked since it was concluded; UGA has not answered yet"));
+    case.says(1, answer(response(ResultCode::NoRecord)));
+    case.conclude(Conclusion::LastLegalRecordOnly);
+    assert_eq!(case.found().why, "concluded: LAST_LEGAL_RECORD_ONLY");
+    // One more question, and it is taken back: nothing has changed.
+    case.ask("CHL");
+    assert_eq!(case.found().progress, Progress::Reopened);
+    case.tells(2, Act::Withdraw { reason: prose("The owner was found.") });
+    assert_eq!(case.found().progress, Progress::Concluded);
+    // What was concluded without a diversion has none.
+    assert_eq!(case.found().diversion, None);
+}
+
+#[test]
+fn r_12_4_what_is_not_final_or_matches_no_record_establishes_nothing() {
+    let diversion = destroyed().point_of_diversion;
+    for code in ResultCode::ALL {
+        for (interim, level) in MatchLevel::ALL.iter().flat_map(|level| [(false, level), (true, level)]) {
+            let said = TraceResponse {
+                interim,
+                match_level: Coded::Known(*level),
+                matched_item: Some(samples::pistol()),
+                chosen_because: Some(prose("The laboratory restored a digit.")),
+                point_of_diversion: diversion.clone(),
+                ..whole(*code)
+            };
+            let finding = case(&[("KEN", Some(answer(said)))]);
+            let firm = !interim && *level != MatchLevel::None && *code != ResultCode::Delayed;
+            assert_eq!(finding.progress == Progress::PodEstablished, firm, "{code} {level}: {}", finding.why);
+            assert_eq!(finding.diversion.is_some(), firm, "{code} {level}: {}", finding.why);
+            if interim && *code != ResultCode::Delayed {
+                assert_eq!(finding.progress, Progress::Waiting, "{code} {level}");
+                let said = format!("KEN answered for now {code}");
+                assert!(finding.why.starts_with(&said), "{}", finding.why);
+                assert!(finding.why.ends_with("establishes nothing; more is to come"), "{}", finding.why);
+            }
+        }
+    }
+}
+
+#[test]
+fn r_12_4_what_is_waited_for_is_told_as_it_is() {
+    let mut case = Case::of(&[("KEN", Some(answer(interim())))]);
+    let why = case.found().why;
+    assert!(why.starts_with("KEN answered for now MANUFACTURE_CONFIRMED_NO_DISPOSITION, which"), "{why}");
+    case.says(0, Act::AskInformation { questions: vec![prose("Is there an import mark?")] });
+    let why = case.found().why;
+    assert!(why.ends_with("more is to come: it asks us for more information first"), "{why}");
+    case.says(0, answer(delayed("2026-12-01")));
+    let why = case.found().why;
+    assert!(why.ends_with("more is to come: it was put off until 2026-12-01"), "{why}");
+    case.says(0, answer(response(ResultCode::NoRecord)));
+    case.tells(0, Act::AskClarification { question: prose("Which years were searched?") });
+    let finding = case.found();
+    assert_eq!(finding.progress, Progress::Waiting);
+    assert_eq!(finding.why, "KEN answered NO_RECORD, and has not explained it yet");
+}
+
+#[test]
+fn r_12_4_each_final_answer_ends_a_case_in_its_own_words() {
+    use Progress::{
+        ExhaustedUnsuccessful as Exhausted, LastLegalRecordOnly as Record, NextHopProposed, Stalled,
+    };
+    let mut told = Vec::new();
+    for code in ResultCode::ALL {
+        let expected = match code {
+            ResultCode::CompanyDefunct => (Exhausted, "company"),
+            ResultCode::Delayed => (Progress::Waiting, "put off until 2026-12-01"),
+            ResultCode::Duplicate => (Stalled, "the same request already, our hop 1"),
+            ResultCode::ExportedTo => (NextHopProposed, "KEN names CHL: exported there"),
+            ResultCode::GovernmentStock => (Record, "government stock"),
+            ResultCode::ImportedNoDomesticRecord => (Record, "imported it"),
+            ResultCode::InsufficientInformation => (Stalled, "tell it more"),
+            ResultCode::LastLegalHolderIdentified => (Record, "last legal holder"),
+            ResultCode::ManufactureConfirmedNoDisposition => (Record, "confirms the manufacture"),
+            ResultCode::MarkObliterated => (Stalled, "once it is restored"),
+            ResultCode::MlaRequired => (Stalled, "mutual legal assistance by Tracing Centre"),
+            ResultCode::MultipleCandidates => (Stalled, "found 3 candidates: give it more marks"),
+            ResultCode::NoRecord => (Exhausted, "no State that was asked has a record of it"),
+            ResultCode::NotOfOurManufacture => (Stalled, "did not make it"),
+            ResultCode::PredatesRecords => (Exhausted, "older than the records of KEN"),
+            ResultCode::PrivatelyMadeNoRecord => (Exhausted, "privately made"),
+            ResultCode::RecordsLost => (Exhausted, "the records of KEN are lost"),
+            ResultCode::Redirected => (Stalled, "redirects to Tracing Centre"),
+            ResultCode::Refused => (Stalled, "KEN refused (ONGOING_INVESTIGATION)"),
+            ResultCode::Restricted => (Stalled, "restricted its answer (ONGOING_INVESTIGATION)"),
+            ResultCode::RetentionExpired => (Exhausted, "no longer"),
+            ResultCode::SerialInvalidForModel => (Stalled, "serial number: look at the marks again"),
+            ResultCode::TracedToDealerOnly => (Record, "to a dealer"),
+            code if code.establishes_diversion() => (Progress::PodEstablished, "KEN answered "),
+            code => panic!("{code} has no end of its own"),
+        };
+        let said = TraceResponse {
+            candidates: (*code == ResultCode::MultipleCandidates).then_some(3),
+            duplicate_of: Some(line("our hop 1")).filter(|_| *code == ResultCode::Duplicate),
+            ..whole(*code)
+        };
+        let finding = case(&[("KEN", Some(answer(said)))]);
+        assert_eq!(finding.progress, expected.0, "{code}: {}", finding.why);
+        assert!(finding.why.contains(expected.1), "{code}: {}", finding.why);
+        // The register says that it has one: without a match it has none.
+        if code.is_on_record() && *code != ResultCode::ExportedTo {
+            let unmatched = TraceResponse { match_level: Coded::Known(MatchLevel::None), ..whole(*code) };
+            let finding = case(&[("KEN", Some(answer(unmatched)))]);
+            assert_eq!(finding.progress, Stalled, "{code}: {}", finding.why);
+            assert!(finding.why.contains("establishes nothing: ask what it means"), "{}", finding.why);
+        }
+        assert!(!told.contains(&finding.why), "{code}: {}", finding.why);
+        told.push(finding.why);
+    }
+}
+
+#[test]
+fn r_12_4_of_several_ends_each_is_told_and_none_is_told_of_another() {
+    let finding =
+        case(&[("KEN", Some(answer(response(ResultCode::NoRecord)))), ("UGA", Some(answer(refused())))]);
+    assert_eq!(finding.progress, Progress::Stalled);
+    assert_eq!(finding.why, "KEN has no record of it; UGA refused (ONGOING_INVESTIGATION)");
+    let none = || Some(answer(response(ResultCode::NoRecord)));
+    assert_eq!(case(&[("KEN", none()), ("UGA", none())]).why, "no State that was asked has a record of it");
+    // An export that was traced on is no end; where the next State's records are gone, nobody knows where it was lost.
+    let lost = Some(answer(response(ResultCode::RecordsLost)));
+    let finding = case(&[("KEN", Some(answer(exported_to("UGA")))), ("UGA", lost)]);
+    assert_eq!(finding.progress, Progress::LastLegalRecordOnly);
+    assert_eq!(finding.why, "KEN exported it to UGA; the records of UGA are lost");
+}
+
+#[test]
+fn r_12_4_the_next_hop_is_neither_ours_nor_one_that_was_asked() {
+    let names = |code, state| TraceResponse { next_hop: exported_to(state).next_hop, ..whole(code) };
+    use ResultCode::{ExportedTo, NotOfOurManufacture, Redirected};
+    for (code, state, words) in [
+        (ExportedTo, "PER", "KEN says that it was exported to us: search our own records"),
+        (Redirected, "PER", "KEN says that we may know it ourselves: search our own records"),
+        (NotOfOurManufacture, "PER", "KEN says that we may know it ourselves: search our own records"),
+        (ExportedTo, "KEN", "exported to KEN, which is KEN itself: ask what that means"),
+        (Redirected, "KEN", "KEN names Tracing Centre of its own: ask that one"),
+        (ExportedTo, "UGA", "KEN names UGA, which was asked already, as hop 1"),
+        (Redirected, "UGA", "KEN names UGA, which was asked already, as hop 1"),
+    ] {
+        let finding = case(&[("UGA", Some(answer(refused()))), ("KEN", Some(answer(names(code, state))))]);
+        assert_eq!((finding.progress, &finding.next), (Progress::Stalled, &None), "{code} {state}");
+        assert!(finding.why.contains(words), "{code} {state}: {}", finding.why);
+    }
+    // Whoever redirects, or did not make it, may say who is to be asked.
+    for (code, words, authority) in [
+        (Redirected, "KEN redirects to BGR (Tracing Centre): ", Some(line("Tracing Centre"))),
+        (NotOfOurManufacture, "KEN names BGR: ", None),
+    ] {
+        let finding = case(&[("KEN", Some(answer(names(code, "BGR"))))]);
+        assert_eq!(finding.progress, Progress::NextHopProposed, "{code}");
+        assert!(finding.why.starts_with(words), "{code}: {}", finding.why);
+        let next = finding.next.expect("Bulgaria");
+        assert_eq!((next.state.as_str(), next.authority), ("BGR", authority), "{code}");
+    }
+}
+
+#[test]
+fn a_record_says_of_make_calibre_and_country_which_agrees_which_differs_and_which_is_not_told() {
+    let record = |item| ItemRecord {
+        number: line("BG-1"),
+        item,
+        events: Vec::new(),
+        status: LegalStatus::LawfullyHeld,
+        since: None,
+        holder: HolderKind::Dealer,
+    };
+    let firearm = |change: fn(&mut Firearm)| {
+        let Item::Firearm(mut firearm) = samples::pistol() else { panic!("a pistol") };
+        change(&mut firearm);
+        Item::Firearm(firearm)
+    };
+    let receiver = |change: fn(&mut Part)| {
+        let mut part = Part::of(PartKind::Receiver);
+        change(&mut part);
+        Item::Part(Box::new(part))
+    };
+    let whole = || firearm(|_| ());
+    for (here, asked, agrees, words) in [
+        (whole(), whole(), true, vec!["make, calibre and country of manufacture agree"]),
+        (
+            whole(),
+            firearm(|it| it.calibres = vec![Calibre::marked(line("9x19"))]),
+            false,
+            vec!["make and country of manufacture agree", "calibre differs"],
+        ),
+        (
+            whole(),
+            firearm(|it| (it.make, it.country_of_manufacture) = (None, "CZE".parse().ok())),
+            false,
+            vec!["calibre agrees", "country of manufacture differs", "make was not given"],
+        ),
+        (
+            firearm(|it| it.calibres.clear()),
+            whole(),
+            false,
+            vec!["make and country of manufacture agree", "calibre is not on record"],
+        ),
+        (
+            whole(),
+            receiver(|part| part.fits_make = Some(line("ARSENAL"))),
+            false,
+            vec!["make agrees", "calibre and country of manufacture were not given"],
+        ),
+        (
+            whole(),
+            receiver(|part| {
+                part.fits_make = Some(line("Arsenal"));
+                let name = Raw::typed("Zastava").expect("a mark");
+                part.marks.push(Mark::seen(MarkKind::ManufacturerName, name));
+            }),
+            false,
+            vec!["make differs", "calibre and country of manufacture were not given"],
+        ),
+        (whole(), receiver(|_| ()), false, vec!["make, calibre and country of manufacture were not given"]),
+    ] {
+        let compared = record(here).compare(&asked);
+        assert_eq!(
+            (compared.agrees(), compared.words()),
+            (agrees, words.into_iter().map(String::from).collect())
+        );
+    }
 }
 
 #[test]
@@ -532,10 +885,11 @@ fn t3_an_answer_that_names_the_next_state_proposes_a_hop_and_is_no_success() {
     // Asked already: it is waited for.
     let finding = case(&[("KEN", Some(answer(exported_to("CHL")))), ("CHL", None)]);
     assert_eq!((finding.progress, finding.next), (Progress::Waiting, None));
-    // Back to a State that was asked: no circle.
+    // Back to a State that was asked: no circle, and said so.
     let finding =
         case(&[("KEN", Some(answer(exported_to("CHL")))), ("CHL", Some(answer(exported_to("KEN"))))]);
-    assert_eq!((finding.progress, finding.next), (Progress::ExhaustedUnsuccessful, None));
+    assert_eq!((finding.progress, finding.next), (Progress::Stalled, None));
+    assert!(finding.why.starts_with("CHL names KEN, which was asked already, as hop 1"), "{}", finding.why);
 }
 
 #[test]
@@ -561,9 +915,9 @@ fn t7_what_is_recorded_as_destroyed_and_recovered_establishes_the_diversion() {
 fn a_case_says_why_it_ends_where_it_ends() {
     let known = TraceResponse {
         last_legal_record: Some(LastLegalRecord {
-            status: Coded::Known(liaison_protocol::trace::LegalStatus::LawfullyHeld),
+            status: Coded::Known(LegalStatus::LawfullyHeld),
             date: None,
-            holder: Coded::Known(liaison_protocol::trace::HolderKind::Dealer),
+            holder: Coded::Known(HolderKind::Dealer),
             reference: None,
         }),
         match_level: Coded::Known(MatchLevel::Exact),
@@ -572,7 +926,7 @@ fn a_case_says_why_it_ends_where_it_ends() {
     for (hops, expected, why) in [
         (vec![("KEN", Some(answer(refused())))], Progress::Stalled, "refused"),
         (vec![("KEN", Some(answer(delayed("2026-12-01"))))], Progress::Waiting, "not answered yet"),
-        (vec![("KEN", Some(answer(known)))], Progress::LastLegalRecordOnly, "last legal record"),
+        (vec![("KEN", Some(answer(known)))], Progress::LastLegalRecordOnly, "to a dealer, and no further"),
         (
             vec![("KEN", Some(answer(response(ResultCode::NoRecord))))],
             Progress::ExhaustedUnsuccessful,
@@ -581,17 +935,17 @@ fn a_case_says_why_it_ends_where_it_ends() {
         (
             vec![
                 ("KEN", Some(answer(exported_to("CHL")))),
-                ("CHL", Some(answer(response(ResultCode::ImportedNoDomesticRecord)))),
+                ("CHL", Some(answer(response(ResultCode::NoRecord)))),
             ],
             Progress::LastLegalRecordOnly,
-            "lost between the two",
+            "KEN exported it to CHL, and CHL has no record of it: it was lost between the two, or after",
         ),
     ] {
         let finding = case(&hops);
         assert_eq!(finding.progress, expected, "{}", finding.why);
         assert!(finding.why.contains(why), "{}", finding.why);
     }
-    assert_eq!(case::find(&[]).progress, Progress::Waiting);
+    assert_eq!(case::find(&peru(), &[]).progress, Progress::Waiting);
 }
 
 #[test]
@@ -599,7 +953,7 @@ fn silence_concludes_no_case() {
     let (_, mut peru, id) = asked(trace_request());
     let found = |peru: &Office| {
         let state = "KEN".parse().expect("a State");
-        case::find(&[Hop { state, exchange: peru.exchange(&id), due: peru.due(&id) }])
+        case::find(&self::peru(), &[Hop { state, exchange: peru.exchange(&id), due: peru.due(&id) }])
     };
     assert_eq!(found(&peru).progress, Progress::Waiting);
     peru.wait(peru.due(&id).expect("owed").at);

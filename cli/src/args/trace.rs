@@ -306,7 +306,7 @@ pub(crate) struct ResponseArgs {
     /// The day to which it is delayed
     #[arg(long, value_name = "DATE")]
     pub(crate) until: Option<Date>,
-    /// The State to ask next
+    /// The State to ask next: whither it went, to which it is redirected, or that may have made it
     #[arg(long, value_name = "STATE")]
     pub(crate) next_hop: Option<StateCode>,
     /// Why there
@@ -315,6 +315,12 @@ pub(crate) struct ResponseArgs {
     /// The licence it left under
     #[arg(long, value_name = "N", requires = "next_hop")]
     pub(crate) next_licence: Option<LicenceNo>,
+    /// How many candidates there are, with MULTIPLE_CANDIDATES
+    #[arg(long, value_name = "N")]
+    pub(crate) candidates: Option<u32>,
+    /// The request that this one repeats, with DUPLICATE
+    #[arg(long, value_name = "REF")]
+    pub(crate) duplicate_of: Option<Line>,
     /// The authority to turn to, with REDIRECTED and MLA_REQUIRED
     #[arg(long, value_name = "NAME")]
     pub(crate) authority: Option<Line>,

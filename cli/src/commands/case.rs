@@ -62,9 +62,14 @@ fn next(client: &Client, name: &Line, peer: Option<Peer>, acting: Acting) -> Res
         enclosed,
     };
     let asked = to.0.clone();
+    let before = case
+        .hops
+        .iter()
+        .rfind(|hop| [hop.asked.as_str(), hop.exchange.peer.as_str()].contains(&asked.as_str()));
+    let again = before.map(|before| format!(" again, after hop {}", before.hop)).unwrap_or_default();
     let mut reply = open(client, to, opening, acting)?;
     reply.aside = Some(format!(
-        "Hop {hop}: {asked} is asked; persons were not named again. The case: liaison case show {}",
+        "Hop {hop}: {asked} is asked{again}; persons were not named again. The case: liaison case show {}",
         render::quoted(name.as_str())
     ));
     Ok(reply)
@@ -171,6 +176,17 @@ mod tests {
         assert_eq!(request["previous_hop"], json!({ "state": "CZE", "response": answer }));
         // Only what is here can go on.
         assert_eq!(body["opening"]["enclosed"], json!({ "attachments": [attachment_of(b"a picture")] }));
+    }
+
+    #[test]
+    fn a_state_that_is_asked_again_is_told_as_such() {
+        let (client, node) = node(answers(&case_view(), &trace_view()));
+        let name = "LIM-2026-0042".parse().expect("a line");
+        let acting = Acting { officer: None, key: Some("k".into()) };
+        let reply = next(&client, &name, Some(Peer("CZE".into())), acting).expect("it is asked");
+        let aside = reply.aside.expect("a hint");
+        assert!(aside.starts_with("Hop 2: CZE is asked again, after hop 1; persons"), "{aside}");
+        node.join().expect("the node ends");
     }
 
     #[test]

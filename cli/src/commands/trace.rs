@@ -10,7 +10,7 @@ use liaison_protocol::message::{Kind, Outcome};
 use liaison_protocol::operator::{Act, ExchangeView, Opening, Question};
 use liaison_protocol::serial;
 use liaison_protocol::trace::{
-    Diversion, IdentificationConfidence, ResultCode, TraceOutcome, TraceRequest, TraceResponse,
+    Diversion, IdentificationConfidence, MatchLevel, ResultCode, TraceOutcome, TraceRequest, TraceResponse,
 };
 use serde_json::{Map, Value, json};
 
@@ -330,6 +330,8 @@ fn response_of(args: ResponseArgs, exchange: &ExchangeView, today: Date) -> Resu
     put_some(&mut object, "next_hop.state", args.next_hop);
     put_some(&mut object, "next_hop.why", args.next_why);
     put_some(&mut object, "next_hop.licence_no", args.next_licence);
+    put_some(&mut object, "candidates", args.candidates);
+    put_some(&mut object, "duplicate_of", args.duplicate_of);
     put_some(&mut object, "authority", args.authority);
     put_all(&mut object, "registers_searched", &args.registers);
     put_some(&mut object, "search_date", args.searched_on);
@@ -345,7 +347,16 @@ fn response_of(args: ResponseArgs, exchange: &ExchangeView, today: Date) -> Resu
         }
     }
     let response: TraceResponse = typed(Value::Object(object), "this is no answer to a trace request")?;
-    match response.missing().as_slice() {
+    let mut missing = response.missing();
+    if response.result_code.known().is_some_and(|code| code.is_on_record())
+        && response.match_level.is(MatchLevel::None)
+    {
+        // Where nothing matches, the other State can establish nothing from it.
+        missing.push(
+            "match_level: how well the item on record agrees; without a match the answer establishes nothing",
+        );
+    }
+    match missing.as_slice() {
         [] => {}
         missing => {
             let list = with_options(missing, ANSWER_OPTIONS);
@@ -405,6 +416,7 @@ const ANSWER_OPTIONS: &[(&str, &str)] = &[
     ("next_hop", "--next-hop, --next-why"),
     ("authority", "--authority"),
     ("registers_searched", "--registers"),
+    ("match_level", "--match"),
     ("chosen_because", "--chosen-because"),
 ];
 
@@ -579,17 +591,25 @@ mod tests {
         let response = answer(line).expect("whole");
         assert_eq!(response.to_string(), "DELAYED until 2027-01-15 (ONGOING_INVESTIGATION)");
         assert!(answer("--result NO_RECORD").expect_err("where?").contains("(--registers)"));
+        let why = answer("--result STOLEN --registers arms").expect_err("of which record?");
+        assert!(why.contains("match_level: how well") && why.contains("(--match)"), "{why}");
+        let line = "--result MULTIPLE_CANDIDATES --candidates 3 --registers arms --match PARTIAL";
+        assert_eq!(answer(line).expect("whole").candidates, Some(3));
         let none = answer("--result NO_RECORD --registers arms").expect("whole");
         assert_eq!(none.search_date.to_string(), "2026-11-24");
         assert!(
-            answer("--result EXPORTED_TO --registers arms").expect_err("whither?").contains("--next-hop")
+            answer("--result EXPORTED_TO --match EXACT --registers arms")
+                .expect_err("whither?")
+                .contains("--next-hop")
         );
         assert!(
-            answer("--result EXPORTED_TO --registers arms --next-hop KEN")
+            answer("--result EXPORTED_TO --match EXACT --registers arms --next-hop KEN")
                 .expect_err("why?")
                 .contains("--next-why")
         );
-        let next = answer("--result EXPORTED_TO --registers arms --next-hop KEN --next-why sold --interim");
+        let next = answer(
+            "--result EXPORTED_TO --match EXACT --registers arms --next-hop KEN --next-why sold --interim",
+        );
         assert_eq!(next.expect("whole").to_string(), "interim: EXPORTED_TO KEN");
     }
 }

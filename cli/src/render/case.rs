@@ -5,7 +5,7 @@ use liaison_protocol::message::Outcome;
 use liaison_protocol::operator::{CaseView, ExchangeView, HopView};
 
 use super::exchange::{due, outcome};
-use super::said::{diverted, happened};
+use super::said::{ask_next, diverted, happened};
 use super::words::{self, word};
 use super::{facts, quoted, short, table};
 
@@ -40,8 +40,7 @@ pub(crate) fn case(view: &CaseView, exchanges: &[ExchangeView]) -> String {
             .map(|days| ("to recovery", format!("{days} days from the last legal record to the recovery"))),
     );
     if let Some(next) = &view.next {
-        let licence = next.licence_no.as_ref().map(|no| format!(", under licence {no}")).unwrap_or_default();
-        rows.push(("ask next", format!("{}: {}{licence}", next.state, next.why)));
+        rows.push(("ask next", ask_next(next)));
         rows.push(("", format!("liaison case next {}", quoted(view.trace_case.as_str()))));
     }
     let mut text = facts(rows);

@@ -6,7 +6,9 @@ use liaison_protocol::licence::{GoodsLine, Presented};
 use liaison_protocol::mark::{Mark, MarkState};
 use liaison_protocol::message::{Body, Outcome};
 use liaison_protocol::operator::TimelineItem;
-use liaison_protocol::trace::{Diversion, ItemEvent, TraceOutcome, TraceRequest, TraceResponse, Urgency};
+use liaison_protocol::trace::{
+    Diversion, ItemEvent, NextHop, ResultCode, TraceOutcome, TraceRequest, TraceResponse, Urgency,
+};
 use liaison_protocol::transit::{TransitDecision, TransitNotification};
 
 use super::code;
@@ -113,8 +115,15 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 
 fn response(body: &TraceResponse) -> String {
     let mut text = coded(&body.result_code);
+    if let Some(many) = body.candidates {
+        text += &format!(", {many} of them");
+    }
+    if let Some(other) = &body.duplicate_of {
+        text += &format!(" of {other}");
+    }
     if let Some(next) = &body.next_hop {
-        text += &format!(" {}", next.state);
+        let asks = if body.result_code.is(ResultCode::ExportedTo) { "" } else { ", ask" };
+        text += &format!("{asks} {}", next.state);
     }
     text += &body.until.map(|until| format!(" until {until}")).unwrap_or_default();
     if !body.grounds.is_empty() {
@@ -146,15 +155,7 @@ fn response_rows(body: &TraceResponse) -> Rows {
         }),
     );
     put("diverted", body.point_of_diversion.as_ref().map(diverted));
-    put(
-        "ask next",
-        body.next_hop.as_ref().map(|next| {
-            let authority = next.authority.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-            let licence =
-                next.licence_no.as_ref().map(|no| format!(", under licence {no}")).unwrap_or_default();
-            format!("{}{authority}: {}{licence}", next.state, next.why)
-        }),
-    );
+    put("ask next", body.next_hop.as_ref().map(ask_next));
     put("turn to", body.authority.as_ref().map(ToString::to_string));
     put("because", body.reason.as_ref().map(ToString::to_string));
     put("note", body.note.as_ref().map(ToString::to_string));
@@ -163,6 +164,13 @@ fn response_rows(body: &TraceResponse) -> Rows {
         put("searched", Some(format!("{} on {}", names.join(", "), body.search_date)));
     }
     rows
+}
+
+/// Whom to ask next, and why.
+pub(super) fn ask_next(next: &NextHop) -> String {
+    let authority = next.authority.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let licence = next.licence_no.as_ref().map(|no| format!(", under licence {no}")).unwrap_or_default();
+    format!("{}{authority}: {}{licence}", next.state, next.why)
 }
 
 /// An event of an item's history.

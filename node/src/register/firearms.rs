@@ -6,7 +6,7 @@ use liaison_protocol::handling::Coded;
 use liaison_protocol::item::{
     Action, Calibre, Firearm, FirearmType, Item, Make, YearOfManufacture, YearSource,
 };
-use liaison_protocol::item_record::ItemRecord;
+use liaison_protocol::item_record::{Comparison, ItemRecord};
 use liaison_protocol::licence::LicenceNo;
 use liaison_protocol::mark::{Decoded, Mark, MarkKind, Raw};
 use liaison_protocol::merkle::Hash;
@@ -57,7 +57,7 @@ struct Candidate<'a> {
     record: &'a ItemRecord,
     found: SerialMatch,
     /// Whether make, calibre and country agree as well.
-    described: bool,
+    described: Comparison,
 }
 
 impl Firearms {
@@ -117,11 +117,11 @@ impl Firearms {
                 if found.iter().any(|other| other.record.number == record.number) {
                     continue;
                 }
-                let described = record.agrees_in_description(item);
+                let described = record.compare(item);
                 found.push(Candidate { record, found: by_serial, described });
             }
         }
-        found.sort_by_key(|candidate| (candidate.found.tier, !candidate.described));
+        found.sort_by_key(|candidate| (candidate.found.tier, !candidate.described.agrees()));
         found.truncate(MOST_CANDIDATES);
         found
     }
@@ -132,7 +132,9 @@ impl Firearms {
         let sure: Vec<_> = self
             .find(item)
             .into_iter()
-            .filter(|candidate| candidate.found.tier.may_be_answered_by_rule() && candidate.described)
+            .filter(|candidate| {
+                candidate.found.tier.may_be_answered_by_rule() && candidate.described.agrees()
+            })
             .collect();
         match sure.as_slice() {
             [one] => Some(one.record.response(level(one.found.tier), on, &name(), us)),
@@ -145,11 +147,7 @@ impl Firearms {
         let view = |candidate: Candidate<'_>| {
             let level = level(candidate.found.tier);
             let mut why: Vec<String> = candidate.found.why.iter().map(ToString::to_string).collect();
-            why.push(if candidate.described {
-                "make, calibre and country of manufacture agree".into()
-            } else {
-                "make, calibre or country of manufacture differ, or were not given".into()
-            });
+            why.extend(candidate.described.words());
             let mut response = candidate.record.response(level, on, &name(), us);
             response.chosen_because = why.join("; ").parse::<Prose>().ok();
             CandidateView {
