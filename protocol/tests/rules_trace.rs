@@ -529,16 +529,18 @@ impl Case {
         self.asked.push((state, other, id));
     }
 
-    /// The State asked in this place acts.
+    /// The State asked in this place acts: its node may be older than the rules of ours.
     fn says(&mut self, place: usize, said: Act) {
         let (_, other, id) = &mut self.asked[place];
-        act(other, &mut self.peru, *id, said);
+        let said = other.act_unchecked(*id, said);
+        self.peru.take(other, &said);
     }
 
     /// Peru acts towards the State asked in this place.
     fn tells(&mut self, place: usize, said: Act) {
         let (_, other, id) = &mut self.asked[place];
-        act(&mut self.peru, other, *id, said);
+        let said = self.peru.act_unchecked(*id, said);
+        other.take(&mut self.peru, &said);
     }
 
     /// Peru tells every State whose answer is open to it what it concluded, as the node does.
