@@ -383,7 +383,10 @@ mod tests {
         assert!(word("--objection --not-required treaty").expect_err("one").contains("cannot be used with"));
         assert!(word("--from 2026-12-01 --to 2026-12-20").is_err());
         let turned = word("--no-objection --from 2026-12-20 --to 2026-12-01").expect_err("turned round");
-        assert!(turned.contains("valid_to: before valid_from (--to)"), "{turned}");
+        assert!(
+            turned.contains("valid_to: before valid_from; give the last day after the first"),
+            "{turned}"
+        );
     }
 
     #[test]
