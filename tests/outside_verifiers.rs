@@ -35,7 +35,7 @@ fn spoken() -> Spoken {
     for n in 0..150 {
         let presented = json!({
             "licence_no": format!("PE-{n}"), "issue_date": "2026-01-10", "final_recipient": "Kenya Police — Armoury",
-            "lines": [{"line": 1, "description": "Rifle .308", "quantity": n, "unit": "pieces"}],
+            "lines": [{"line": 1, "description": "Rifle .308", "quantity": n + 1, "unit": "pieces"}],
         });
         let opening = json!({"question": "verification", "presented": presented});
         ken.api().open_exchange("PER", &opening, &format!("k-{n}"));
