@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
@@ -646,7 +647,7 @@ impl<D: Disk> Node<D> {
                     let exchange = desk.exchange(&shelf, &id)?;
                     let state = desk.state_of(exchange.peer())?;
                     let due = desk.due_of(&exchange, &exchange.standing());
-                    Some(Hop { state, exchange, due })
+                    Some(Hop { state, exchange: Arc::unwrap_or_clone(exchange), due })
                 })
                 .collect()
         })
@@ -798,15 +799,9 @@ impl<D: Disk> Node<D> {
         (self.random)(&mut jti);
         let texts = draft.enclosed.parts.iter().filter_map(|digest| self.parts.remove(digest)).collect();
         let time = self.clock;
-        let own = self.desk.own()?.clone();
-        let message = with_desk!(self, |desk, shelf| desk.compose(
-            &shelf,
-            draft,
-            own.current().current_log(),
-            time,
-            &jti
-        ))?;
-        let named = self.keys.message_key(&own, time)?;
+        let log = self.desk.own()?.current().current_log();
+        let message = with_desk!(self, |desk, shelf| desk.compose(&shelf, draft, log, time, &jti))?;
+        let named = self.keys.message_key(self.desk.own()?, time)?;
         Some((envelope::seal(message, &named.kid, &named.key), texts))
     }
 

@@ -6,6 +6,7 @@
 //! tables that can be rebuilt from the log, and the log's own records.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -329,7 +330,7 @@ pub struct Desk {
     own_row: OwnRow,
     own: Option<KeyChain>,
     peers: BTreeMap<NodeId, Peer>,
-    at_hand: HashMap<MessageId, Exchange>,
+    at_hand: HashMap<MessageId, Arc<Exchange>>,
     at_hand_bytes: usize,
 }
 
@@ -470,12 +471,12 @@ impl Desk {
     }
 
     /// An exchange, from hand or from the log.
-    pub fn exchange(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Exchange> {
+    pub fn exchange(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Arc<Exchange>> {
         self.at_hand.get(id).cloned().or_else(|| self.load(shelf, id))
     }
 
-    fn load(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Exchange> {
-        load_exchange(&self.us, shelf, id)
+    fn load(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Arc<Exchange>> {
+        load_exchange(&self.us, shelf, id).map(Arc::new)
     }
 
     /// Whether `verified`, delivered now by its sender, may be recorded. The checks of SPEC.md, section 2, from
@@ -1273,6 +1274,8 @@ impl Desk {
         today: jiff::civil::Date,
     ) -> Vec<Effect> {
         let Some(before) = self.exchange(shelf, id) else { return Vec::new() };
+        let news = found.and_then(|record| news(&before, record, today));
+        drop(before);
         self.change_exchange(shelf, id, staged);
         let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
         let Some(presented) = exchange.presented() else { return Vec::new() };
@@ -1281,9 +1284,7 @@ impl Desk {
             let Some(outcome) = propose(&exchange, found, today) else { return Vec::new() };
             return vec![self.reply(&exchange, answer_body(outcome, None), by, Enclosed::default())];
         }
-        let news =
-            found.filter(|_| !is_full(shelf, &exchange)).and_then(|record| news(&before, record, today));
-        let Some(event) = news else { return Vec::new() };
+        let Some(event) = news.filter(|_| !is_full(shelf, &exchange)) else { return Vec::new() };
         let notice = LicenceNotice {
             licence_no: presented.licence_no.clone(),
             event: Coded::Known(event),
@@ -1392,9 +1393,11 @@ impl Desk {
             return;
         }
         let at_hand = self.at_hand.remove(id);
-        self.at_hand_bytes -= at_hand.as_ref().map_or(0, Exchange::bytes);
+        self.at_hand_bytes -= at_hand.as_ref().map_or(0, |exchange| exchange.bytes());
         let (exchange, was_open, was_due) = match at_hand.or_else(|| self.load(shelf, id)) {
-            Some(mut exchange) => {
+            Some(exchange) => {
+                // Nobody else looks at it now: it is taken out, and not copied.
+                let mut exchange = Arc::unwrap_or_clone(exchange);
                 let before = exchange.standing();
                 let due = self.due_of(&exchange, &before);
                 let due = due.filter(|due| !exchange.has_passed(*due));
@@ -1440,7 +1443,7 @@ impl Desk {
             self.at_hand_bytes = 0;
         }
         self.at_hand_bytes += bytes;
-        self.at_hand.insert(*id, exchange);
+        self.at_hand.insert(*id, Arc::new(exchange));
     }
 }
 
