@@ -230,8 +230,8 @@ fn rebuilt_exchange(world: &World, house: usize, id: &MessageId) -> Exchange {
         desk(world, house).exchange(&shelf, id).unwrap_or_else(|| panic!("{id} is not on both sides"));
     let loaded = liaison_protocol::desk::load_exchange(desk(world, house).us(), &shelf, id);
     let loaded = loaded.expect("what is at hand is in the log");
-    assert!(at_hand == loaded, "at hand: {}; from the log: {}", brief(&at_hand), brief(&loaded));
-    at_hand
+    assert!(*at_hand == loaded, "at hand: {}; from the log: {}", brief(&at_hand), brief(&loaded));
+    loaded
 }
 
 fn brief(exchange: &Exchange) -> String {

@@ -299,6 +299,14 @@ impl<D: Disk> Log<D> {
         }
     }
 
+    /// The record at `leaf`, of the round under way too, its message unopened.
+    pub fn bare(&self, leaf: LeafIndex) -> Result<Option<Record>, LogError> {
+        match leaf.0.checked_sub(self.checkpoint.head().size) {
+            Some(n) => self.batch.get(n as usize).map(|line| parsed(leaf, &line.record)).transpose(),
+            None => self.reader.bare(leaf).map(Some),
+        }
+    }
+
     /// Forget what proofs about recent leaves do not need; older nodes are read from tiles.
     pub fn forget_spilled(&mut self) {
         let spilled = self.reader.tail().first;
@@ -340,6 +348,11 @@ impl<D: Disk> Reader<D> {
     pub fn record(&self, leaf: LeafIndex) -> Result<Staged, LogError> {
         let (at, _, record) = self.written(leaf)?;
         staged(leaf, at, &record)
+    }
+
+    /// The record at `leaf`, which must be committed, its message unopened: to open one costs more than to read it.
+    pub fn bare(&self, leaf: LeafIndex) -> Result<Record, LogError> {
+        parsed(leaf, &self.written(leaf)?.2)
     }
 
     /// The record at `leaf` as its entry commits to it, the salt and the bytes; it must be committed.
@@ -499,9 +512,12 @@ impl<D: Disk> Reader<D> {
 const POSITIONS: &str = "records/positions";
 
 fn staged(leaf: LeafIndex, at: Timestamp, record: &[u8]) -> Result<Staged, LogError> {
-    let record =
-        Record::parse(record).or_else(|flaw| damaged("records", format!("record {leaf}: {flaw}")))?;
-    Staged::replayed(leaf, at, record).or_else(|fault| damaged("records", format!("record {leaf}: {fault}")))
+    Staged::replayed(leaf, at, parsed(leaf, record)?)
+        .or_else(|fault| damaged("records", format!("record {leaf}: {fault}")))
+}
+
+fn parsed(leaf: LeafIndex, record: &[u8]) -> Result<Record, LogError> {
+    Record::parse(record).or_else(|flaw| damaged("records", format!("record {leaf}: {flaw}")))
 }
 
 fn entry_time(entry: &str) -> Timestamp {

@@ -921,9 +921,11 @@ impl<D: Disk> Node<D> {
 
     /// The opener of an exchange is recorded right behind the order that asked for it.
     fn opened_after(&self, leaf: LeafIndex) -> Result<MessageId, Mistake> {
-        let sent = self.log.record(LeafIndex(leaf.0 + 1)).ok().flatten();
-        sent.and_then(|staged| Some(staged.message?.id()))
-            .ok_or_else(|| Mistake::NotReady("the message could not be sealed".into()))
+        match self.log.bare(LeafIndex(leaf.0 + 1)) {
+            Ok(Some(Record::Sent { token, .. })) => envelope::id_of(&token),
+            _ => None,
+        }
+        .ok_or_else(|| Mistake::NotReady("the message could not be sealed".into()))
     }
 
     /// What our list says of the licence when an officer speaks of it: later changes are measured against that.
@@ -1217,8 +1219,10 @@ impl<D: Disk> Node<D> {
         let Some(peer) = self.desk.peer(&one.from) else { return };
         // One that is receipted already, or never was ours, changes nothing.
         let Some(leaf) = peer.place_of(&message) else { return };
-        let sealed =
-            self.log.record(leaf).ok().flatten().and_then(|staged| Some(staged.message?.message().iat));
+        let far = |time: Timestamp| entry.t.0.abs_diff(time.0) > STRANGE_TIME;
+        // Only where something is strange is it worth to open our message again.
+        let sealed = far(self.time()).then(|| self.log.record(leaf).ok().flatten()).flatten();
+        let sealed = sealed.and_then(|staged| Some(staged.message?.message().iat));
         self.lanes.entry(one.from.clone()).or_default().receipted(leaf);
         let record = Record::Receipt {
             node: one.from.clone(),
@@ -1227,8 +1231,7 @@ impl<D: Disk> Node<D> {
             head: *one.head.head(),
         };
         self.record(record, None);
-        let far = |time: Timestamp| entry.t.0.abs_diff(time.0) > STRANGE_TIME;
-        if sealed.is_some_and(far) && far(self.time()) {
+        if sealed.is_some_and(far) {
             let alert = Alert::ReceiptTime { node: one.from.clone(), message, theirs: entry.t };
             self.record(Record::Alert { alert }, None);
         }
@@ -1416,9 +1419,14 @@ impl<D: Disk> Node<D> {
             let mut taken = Vec::new();
             let mut bytes = 0;
             for leaf in messages {
-                let sent = self.log.reader().record(leaf)?;
-                let Record::Sent { token, .. } = sent.record else { continue };
-                let named = sent.message.map_or(0, |verified| verified.message().parts.len());
+                let Record::Sent { token, .. } = self.log.reader().bare(leaf)? else { continue };
+                let said = peer.outbox().get(&leaf).and_then(|owed| self.desk.at_hand(owed));
+                let named = match said {
+                    Some(said) => said.message.parts.len(),
+                    None => {
+                        self.log.reader().record(leaf)?.message.map_or(0, |sent| sent.message().parts.len())
+                    }
+                };
                 let parts = parts_behind(self.log.reader(), leaf, named, size)?;
                 bytes += token.len() + parts.iter().map(String::len).sum::<usize>();
                 if bytes > MAIL_BUDGET && !posted.is_empty() {
@@ -1502,7 +1510,7 @@ fn weighed<N: Nodes>(nodes: &N, place: &Place, ours: u64, held: Option<&str>) ->
 /// An exchange, and what an officer should know about it.
 pub struct ExchangeAtHand {
     /// The exchange.
-    pub exchange: liaison_protocol::exchange::Exchange,
+    pub exchange: Arc<liaison_protocol::exchange::Exchange>,
     /// Where it stands.
     pub standing: Standing,
     /// What the requested State owes next.

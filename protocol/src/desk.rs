@@ -15,7 +15,7 @@ use crate::authority::{By, Line, NodeId, StateCode, Timestamp};
 use crate::deadline::{self, Due};
 use crate::entry::{Alert, Basis, IdempotencyKey, Record, Staged};
 use crate::envelope::Verified;
-use crate::exchange::{self, Exchange};
+use crate::exchange::{self, Exchange, Said};
 use crate::fault::Fault;
 use crate::handling::{Coded, Handling, LegalBasis, PersonalData};
 use crate::item::Item;
@@ -473,6 +473,11 @@ impl Desk {
     /// An exchange, from hand or from the log.
     pub fn exchange(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Arc<Exchange>> {
         self.at_hand.get(id).cloned().or_else(|| self.load(shelf, id))
+    }
+
+    /// A message of ours without a receipt, if its exchange is at hand: one that was sent just now is.
+    pub fn at_hand(&self, owed: &Owed) -> Option<&Said> {
+        self.at_hand.get(&owed.exchange)?.get(&owed.id)
     }
 
     fn load(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Arc<Exchange>> {

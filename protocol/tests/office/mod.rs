@@ -274,7 +274,7 @@ impl Office {
     }
 
     pub(crate) fn exchange(&self, id: &MessageId) -> Exchange {
-        self.desk.exchange(&self.shelf, id).expect("held")
+        std::sync::Arc::unwrap_or_clone(self.desk.exchange(&self.shelf, id).expect("held"))
     }
 
     pub(crate) fn standing(&self, id: &MessageId) -> Standing {
