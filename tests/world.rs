@@ -711,8 +711,13 @@ impl World {
         let Asked { house, request, key, may_fail } = &self.asked[number];
         let (house, request, mut key, mut may_fail) = (*house, request.clone(), key.clone(), *may_fail);
         if self.dice.chance(20) {
-            key.as_mut().expect("it has one").digest = Hash::of(b"another request");
+            let key = key.as_mut().expect("it has one");
+            key.digest = Hash::of(b"another request");
             may_fail = true;
+            // Where the first was lost on the way, the key is this one's, and the first comes too late.
+            for asked in &mut self.asked {
+                asked.may_fail |= asked.key.as_ref().is_some_and(|other| other.key == key.key);
+            }
         }
         self.count("asked again");
         self.ask(house, request, key, may_fail);
