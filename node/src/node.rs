@@ -849,8 +849,8 @@ impl<D: Disk> Node<D> {
 
     /// Whom an order names is not for its record: each person becomes a part, and has a record of its own.
     fn put_persons_apart(&mut self, order: &mut Order) {
-        let Some(enclosed) = order.enclosed_mut() else { return };
         self.parts.clear();
+        let Some(enclosed) = order.enclosed_mut() else { return };
         for person in std::mem::take(&mut enclosed.persons) {
             let mut salt = [0; attachment::SALT_LEN];
             (self.random)(&mut salt);

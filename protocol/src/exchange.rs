@@ -331,6 +331,9 @@ impl Exchange {
                 true => standing.distrust(self.kind(), id, &said.message.body),
             }
         }
+        if self.opener().revoked {
+            standing.clear_nothing();
+        }
         let receipt = self.opener().receipt.as_ref();
         match (standing.state, receipt) {
             (_, Some(Receipt { refused: Some(_), .. })) => standing.state = State::TurnedAway,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::message::Message;
 
 /// Most gaps told apart. Beyond that the last one reaches to the newest number, with what it holds inside.
-const MAX_GAPS: usize = 8;
+const MAX_GAPS: usize = 4;
 
 /// The number of one message.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -104,6 +104,13 @@ impl Standing {
         self.order.push((id, false));
     }
 
+    /// The notification itself does not count: what was decided on it clears no shipment.
+    pub fn clear_nothing(&mut self) {
+        if matches!(self.state, State::Cleared | State::ConditionsOpen | State::NotRequired) {
+            self.state = State::Blocked;
+        }
+    }
+
     fn acknowledge(&mut self, body: &Acknowledgement) -> bool {
         if !matches!(self.state, State::Requested | State::Acknowledged) {
             return false;

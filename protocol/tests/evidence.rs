@@ -292,6 +292,21 @@ fn what_is_attached_is_what_its_message_names_and_what_is_left_out_is_said() {
 }
 
 #[test]
+fn the_page_for_people_cannot_be_made_to_vouch_for_other_states() {
+    let whole = files(&scene().evidence());
+    let readme = String::from_utf8(whole["README.txt"].clone()).expect("text");
+    let fingerprint = KENYA.chain().fingerprint().to_string();
+    let other = fingerprint.replacen(&fingerprint[..4], "0000", 1);
+    for (from, to) in [(fingerprint.as_str(), other.as_str()), ("KEN,", "UGA,"), ("1. Compare", "1. Believe")]
+    {
+        let mut altered = whole.clone();
+        altered.insert("README.txt".into(), readme.replacen(from, to, 1).into_bytes());
+        assert_ne!(altered, whole, "{from}");
+        fails(&evidence::verify(&altered), Topic::Files, "written by somebody else");
+    }
+}
+
+#[test]
 fn every_seventh_byte_flipped_is_found_without_the_sums() {
     let scene = scene();
     let whole = files(&scene.evidence());

@@ -264,13 +264,13 @@ fn more_information_pauses_the_clock_and_clears_nothing_also_when_asked_twice() 
     assert_eq!(kenya.due(&id), peru.due(&id));
 }
 
-/// Kenya takes its message key back, from then on.
-fn revoke(kenya: &mut Office, peru: &mut Office, untrusted_from: Timestamp) {
-    let mut set = kenya.chain.current().clone();
-    (set.version, set.prev) = (2, Some(kenya.chain.newest().digest()));
+/// One State takes its message key back, from then on, and the other hears of it.
+fn revoke(one: &mut Office, other: &mut Office, untrusted_from: Timestamp) {
+    let mut set = one.chain.current().clone();
+    (set.version, set.prev) = (2, Some(one.chain.newest().digest()));
     set.revoked = vec![Revocation { kid: "msg-1".into(), untrusted_from, reason: line("stolen") }];
-    let signed = office::sign(kenya.seed, set);
-    for office in [kenya, peru] {
+    let signed = office::sign(one.seed, set);
+    for office in [one, other] {
         let (node, key_set) = (signed.set().node.clone(), signed.json().to_owned());
         office.record(Record::KeySet { node, key_set }, None);
     }
@@ -291,6 +291,14 @@ fn p1_a_clearance_under_a_key_that_is_revoked_from_before_clears_nothing_any_mor
             assert_eq!(load_exchange(&office.us(), &office.shelf, &id), Some(office.exchange(&id)));
         }
     }
+}
+
+#[test]
+fn p1_what_was_cleared_for_a_notification_under_a_revoked_key_does_not_pass() {
+    let (mut kenya, mut peru, id) = notified();
+    act(&mut kenya, &mut peru, id, decide(decision(DecisionCode::NoObjection)));
+    revoke(&mut peru, &mut kenya, NOW);
+    assert_eq!(both(&kenya, &peru, id, DURING), (State::Blocked, false));
 }
 
 #[test]
