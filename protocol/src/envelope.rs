@@ -59,15 +59,14 @@ impl Verified {
 /// Seal `message` with the sender's key named `key_name`.
 pub fn seal(message: Message, key_name: &str, key: &SecretKey) -> Verified {
     let header = Header::new(TYP, message.kind().content_type(), format!("{}#{key_name}", message.iss));
-    let input =
-        format!("{}.{}", jws::encode(&crate::json::canonical(&header)), jws::encode(&message.to_octets()));
-    let signature = key.sign(input.as_bytes());
-    Verified {
-        id: MessageId(Hash::of(input.as_bytes())),
-        kid: key_name.to_owned(),
-        token: format!("{input}.{}", jws::encode(&signature)),
-        message,
-    }
+    let mut token = jws::encode(&crate::json::canonical(&header));
+    token.push('.');
+    jws::encode_to(&message.to_octets(), &mut token);
+    let id = MessageId(Hash::of(token.as_bytes()));
+    let signature = key.sign(token.as_bytes());
+    token.push('.');
+    jws::encode_to(&signature, &mut token);
+    Verified { id, kid: key_name.to_owned(), token, message }
 }
 
 /// Open a token that `sender` delivered to `us`: form, key, seal, payload, sender, addressee, in this order.

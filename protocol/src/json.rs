@@ -3,6 +3,7 @@
 //! A stranger's bytes are checked here once, before any type is made of them: no duplicate member, no
 //! fraction, no integer of 2^53 or more, at most [`MAX_DEPTH`] levels.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -45,10 +46,26 @@ pub fn exact<T: DeserializeOwned + Serialize>(raw: &serde_json::Value) -> Result
 
 /// Write `value` in canonical form (RFC 8785). For values of ours only.
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value).expect("our own types have string keys and finite numbers")
+    let value = serde_json::to_value(value).expect("our own types have string keys and finite numbers");
+    // Names in the order of their bytes are in the order of RFC 8785 while all of them are ASCII, and integers are
+    // written one way: then the plain form is the canonical one, and much quicker.
+    let written =
+        if is_plain(&value) { serde_json::to_vec(&value) } else { serde_json_canonicalizer::to_vec(&value) };
+    written.expect("a value can be written")
 }
 
-fn check(bytes: &[u8]) -> Result<(), JsonFlaw> {
+fn is_plain(value: &serde_json::Value) -> bool {
+    use serde_json::Value::*;
+    match value {
+        Array(values) => values.iter().all(is_plain),
+        Object(members) => members.iter().all(|(name, value)| name.is_ascii() && is_plain(value)),
+        Number(number) => number.as_i64().is_some_and(|n| n.unsigned_abs() <= MAX_INTEGER),
+        Bool(_) | Null | String(_) => true,
+    }
+}
+
+/// Check that `bytes` are strict JSON.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), JsonFlaw> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     Strict { levels_left: MAX_DEPTH }.deserialize(&mut reader).map_err(JsonFlaw)?;
     reader.end().map_err(JsonFlaw)
@@ -109,7 +126,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         while let Some(Name(name)) = map.next_key()? {
             map.next_value_seed(inner)?;
             if !names.insert(name) {
@@ -121,11 +138,35 @@ impl<'de> Visitor<'de> for Strict {
 }
 
 #[derive(Deserialize)]
-struct Name(String);
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The names of an object so far: few are compared one by one, many by their hashes.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+/// Names compared one by one.
+const FEW: usize = 24;
+
+impl<'a> Names<'a> {
+    /// Whether it is a new one.
+    fn insert(&mut self, name: Cow<'a, str>) -> bool {
+        let is_new = !self.few.contains(&name) && !self.many.contains(&name);
+        if self.few.len() < FEW {
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
+        }
+        is_new
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::Value;
 
     #[test]
@@ -138,10 +179,13 @@ mod tests {
     #[test]
     fn what_two_readers_could_read_differently_is_refused() {
         let deep = format!("{}1{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+        let names: Vec<String> = (0..2 * FEW).chain([FEW + 1]).map(|n| format!("\"{n}\":0")).collect();
+        let many = format!("{{{}}}", names.join(","));
         for bad in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":{"b":1,"b":2}}"#,
             r#"{"a":1,"\u0061":2}"#,
+            &many,
             "1.5",
             "1.0",
             "1e3",
@@ -172,6 +216,22 @@ mod tests {
         }
         for bad in ["[1,2]", r#"{"a":1,"b":null}"#, r#"{"a":1,"c":2}"#, r#"{"b":2}"#] {
             assert!(parse_exact::<Two>(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// The canonicalizer is the oracle.
+        #[test]
+        fn the_quick_form_is_the_canonical_one(
+            names in prop::collection::btree_map(
+                "[ -~\u{1}\u{e9}\u{e000}\u{1f600}]{0,3}",
+                prop_oneof![any::<i64>(), -9_i64..99],
+                0..6,
+            ),
+            texts in prop::collection::vec(".{0,8}", 0..4),
+        ) {
+            let value = serde_json::json!({"z": {"names": names, "a": null}, "texts": texts, "y": [true]});
+            prop_assert_eq!(canonical(&value), serde_json_canonicalizer::to_vec(&value).expect("it is written"));
         }
     }
 

@@ -39,6 +39,11 @@ pub fn encode(bytes: &[u8]) -> String {
     BASE64URL_NOPAD.encode(bytes)
 }
 
+/// The same, behind what stands in `text`.
+pub(crate) fn encode_to(bytes: &[u8], text: &mut String) {
+    BASE64URL_NOPAD.encode_append(bytes, text);
+}
+
 /// Canonical base64url without padding: spare bits must be zero.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64URL_NOPAD.decode(text.as_bytes()).ok()

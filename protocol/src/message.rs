@@ -3,7 +3,9 @@
 use std::fmt;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::attachment::{self, Attachment};
@@ -138,19 +140,24 @@ macro_rules! kinds {
             }
 
             /// Read a body of the kind named `kind`.
-            pub fn read(kind: &str, body: serde_json::Value) -> Result<Self, Fault> {
+            pub fn read<'de>(kind: &str, body: impl Deserializer<'de>) -> Result<Self, Fault> {
                 match kind {
-                    $($word => serde_json::from_value(body).map(Self::$name).map_err(|_| Fault::BodyMalformed),)*
+                    $($word => $name::deserialize(body).map(Self::$name).map_err(|_| Fault::BodyMalformed),)*
                     _ => Err(Fault::KindUnknown),
                 }
             }
 
             /// The body as JSON.
             pub fn to_json(&self) -> serde_json::Value {
+                serde_json::to_value(self).expect("bodies have string keys")
+            }
+        }
+
+        impl Serialize for Body {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self {
-                    $(Self::$name(body) => serde_json::to_value(body),)*
+                    $(Self::$name(body) => body.serialize(serializer),)*
                 }
-                .expect("bodies have string keys")
             }
         }
     };
@@ -556,10 +563,10 @@ impl Body {
     }
 }
 
-/// The payload as it is written.
+/// The payload as it is written: `B` and `H` are body and handling, read or not yet.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Payload {
+struct Payload<B, H> {
     v: u32,
     iss: NodeId,
     aud: NodeId,
@@ -577,8 +584,8 @@ struct Payload {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     saw: Option<MessageId>,
     kind: String,
-    body: serde_json::Value,
-    handling: serde_json::Value,
+    body: B,
+    handling: H,
     by: By,
     lang: String,
     #[serde(default, skip_serializing_if = "CaseRefs::is_empty")]
@@ -626,8 +633,8 @@ impl Message {
             prev: self.prev,
             saw: self.saw,
             kind: self.kind().as_str().into(),
-            body: self.body.to_json(),
-            handling: serde_json::to_value(&self.handling).expect("a handling block has string keys"),
+            body: &self.body,
+            handling: &self.handling,
             by: self.by.clone(),
             lang: self.lang.clone(),
             case: self.case.clone(),
@@ -638,35 +645,51 @@ impl Message {
 
     /// Read payload octets. Checks their form, and nothing of who sent them or when.
     pub(crate) fn from_octets(octets: &[u8]) -> Result<Self, Fault> {
-        let raw: serde_json::Value = crate::json::parse(octets).map_err(|_| Fault::PayloadMalformed)?;
-        match raw.get("v").and_then(serde_json::Value::as_u64) {
+        crate::json::check(octets).map_err(|_| Fault::PayloadMalformed)?;
+        // Nearly all are written as we would write them, and are read at once. The others are looked at part by part.
+        match Self::from_own_words(octets) {
+            Some(message) => Ok(message),
+            None => Self::from_other_words(octets),
+        }
+    }
+
+    /// Read strict JSON that says nothing that we do not know, and says it as we would.
+    fn from_own_words(octets: &[u8]) -> Option<Self> {
+        let payload: Payload<&RawValue, Handling> = serde_json::from_slice(octets).ok()?;
+        payload.check().ok()?;
+        let body = Body::read(&payload.kind, payload.body).ok()?;
+        let handling = Some(payload.handling.clone()).filter(Handling::is_bounded)?;
+        let message = Self::of(payload, body, handling, false).ok()?;
+        (message.to_octets() == octets).then_some(message)
+    }
+
+    fn from_other_words(octets: &[u8]) -> Result<Self, Fault> {
+        let raw: Value = serde_json::from_slice(octets).map_err(|_| Fault::PayloadMalformed)?;
+        match raw.get("v").and_then(Value::as_u64) {
             Some(1) => {}
             Some(_) => return Err(Fault::UnknownVersion),
             None => return Err(Fault::PayloadMalformed),
         }
-        let payload: Payload = crate::json::exact(&raw).map_err(|_| Fault::PayloadMalformed)?;
-        let jti_is_random = crate::jws::decode(&payload.jti).is_some_and(|bytes| bytes.len() == 16);
-        let lang_is_tag = (2..=35).contains(&payload.lang.len())
-            && payload.lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        let waits = payload.accept_until.0.checked_sub(payload.iat.0);
-        let is_bounded =
-            attachment::are_bounded(&payload.att) && payload.parts.len() <= attachment::MAX_PARTS;
-        if !jti_is_random
-            || !lang_is_tag
-            || !is_bounded
-            || payload.seq == 0
-            || waits.is_none_or(|secs| secs > MAX_ACCEPT)
-        {
-            return Err(Fault::PayloadMalformed);
-        }
+        let mut payload: Payload<Value, Value> =
+            crate::json::exact(&raw).map_err(|_| Fault::PayloadMalformed)?;
+        payload.check()?;
         let handling: Handling =
-            serde_json::from_value(payload.handling).map_err(|_| Fault::HandlingMalformed)?;
+            serde_json::from_value(payload.handling.take()).map_err(|_| Fault::HandlingMalformed)?;
         if !handling.is_bounded() {
             return Err(Fault::HandlingMalformed);
         }
-        let body = Body::read(&payload.kind, payload.body)?;
+        let body = Body::read(&payload.kind, payload.body.take())?;
         let handling_json = serde_json::to_value(&handling).expect("a handling block has string keys");
         let beyond_us = body.to_json() != raw["body"] || handling_json != raw["handling"];
+        Self::of(payload, body, handling, beyond_us)
+    }
+
+    fn of<B, H>(
+        payload: Payload<B, H>,
+        body: Body,
+        handling: Handling,
+        beyond_us: bool,
+    ) -> Result<Self, Fault> {
         // An opener stands alone; everything else names its exchange.
         let alone =
             payload.thr.is_none() && payload.irt.is_none() && payload.prev.is_none() && payload.saw.is_none();
@@ -694,6 +717,23 @@ impl Message {
             attachments: payload.att,
             parts: payload.parts,
         })
+    }
+}
+
+impl<B, H> Payload<B, H> {
+    /// What must hold of the members around body and handling.
+    fn check(&self) -> Result<(), Fault> {
+        let jti_is_random = crate::jws::decode(&self.jti).is_some_and(|bytes| bytes.len() == 16);
+        let lang_is_tag = (2..=35).contains(&self.lang.len())
+            && self.lang.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let waits = self.accept_until.0.checked_sub(self.iat.0);
+        let is_bounded = attachment::are_bounded(&self.att) && self.parts.len() <= attachment::MAX_PARTS;
+        let holds = jti_is_random
+            && lang_is_tag
+            && is_bounded
+            && self.seq > 0
+            && waits.is_some_and(|secs| secs <= MAX_ACCEPT);
+        if holds { Ok(()) } else { Err(Fault::PayloadMalformed) }
     }
 }
 
