@@ -252,7 +252,7 @@ fn a_withdrawal_that_crosses_the_answer_comes_first_on_both_sides() {
     settle(&mut peru, &mut kenya);
     for party in [&peru, &kenya] {
         let standing = party.exchange().standing();
-        assert_eq!((standing.state, standing.outcome), (State::Withdrawn, None));
+        assert_eq!((standing.state, standing.outcome.clone()), (State::Withdrawn, None));
     }
     // The answer is kept and shown, and has no effect.
     assert_eq!(

@@ -179,8 +179,7 @@ fn what_was_promised_is_on_both_sides_alike(world: &World) {
                 taken.map(|said| (said.id, said.persons, said.persons_absent)).collect::<Vec<_>>()
             };
             assert_eq!(persons(&ours), persons(&theirs), "{id}");
-            let due =
-                |house: usize, exchange: &Exchange| desk(world, house).due_of(exchange, &exchange.standing());
+            let due = |house: usize, exchange: &Exchange| desk(world, house).due_of(exchange);
             assert_eq!(due(house, &ours), due(number(ours.peer()), &theirs), "{id}");
             // R-10.2c: a transit is cleared by a decision, whatever time has passed.
             if ours.standing().state == State::Cleared {

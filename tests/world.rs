@@ -674,7 +674,7 @@ impl World {
             82..84 => self.threaten(house),
             84..86 => {
                 let copy = Arc::new(Memory::default());
-                copy.apply(all_rows(&self.houses[house].rows)).expect("memory");
+                copy.apply(&all_rows(&self.houses[house].rows)).expect("memory");
                 self.houses[house].older = Some(copy);
             }
             _ => self.spill(house),

@@ -27,7 +27,6 @@ use liaison_protocol::operator::{
     Act, ActRequest, AdmitRequest, CandidateView, EvidenceRequest, InstallRequest, Mistake, OpenRequest,
     Order, PeerStanding, Rules, Side,
 };
-use liaison_protocol::standing::Standing;
 use rayon::prelude::*;
 
 use crate::blobs::{Blobs, Found};
@@ -414,13 +413,13 @@ impl<D: Disk> Node<D> {
             // What was owed then is recorded right behind: a round is atomic.
             with_desk!(&mut node, |desk, shelf| desk.apply(&mut shelf, &staged));
             if (leaf + 1).is_multiple_of(REPLAY_STEP) {
-                node.check_failed()?;
-                node.store.commit(leaf + 1)?;
+                node.commit_index(leaf + 1)?;
+                // As far as it is read, it need not be read again: whatever ends this start.
+                node.store.rows().sync()?;
                 progress(leaf + 1 - reached, size - reached);
             }
         }
-        node.check_failed()?;
-        node.store.commit(size)?;
+        node.commit_index(size)?;
         node.firearms = node.desk.firearms().map(firearms).unwrap_or_default();
         node.licences = node.desk.licences().map(licences).unwrap_or_default();
         node.witnessed = node
@@ -441,11 +440,26 @@ impl<D: Disk> Node<D> {
         let by = By::Officers { prepared, approved: Some(approved) };
         self.clock = self.time;
         self.record(Record::Backup { by, reason }, None);
+        self.commit()?;
+        self.halted = None;
+        Ok(())
+    }
+
+    /// Make the round durable, and let the index follow.
+    fn commit(&mut self) -> Result<(), NodeError> {
+        with_desk!(self, |desk, shelf| desk.settle(&mut shelf));
         self.check_failed()?;
         self.log.commit(&self.keys.log.key)?;
         self.store.commit(self.log.checkpoint().head().size)?;
-        self.halted = None;
+        self.log.forget_spilled();
         Ok(())
+    }
+
+    /// Let the index have what it lacks of the first `size` entries.
+    fn commit_index(&mut self, size: u64) -> Result<(), NodeError> {
+        with_desk!(self, |desk, shelf| desk.settle(&mut shelf));
+        self.check_failed()?;
+        Ok(self.store.commit(size)?)
     }
 
     /// Whether everything that was asked of log and index could be read.
@@ -525,19 +539,12 @@ impl<D: Disk> Node<D> {
     pub fn exchange(&mut self, id: &MessageId, now: Timestamp) -> Option<ExchangeAtHand> {
         with_desk!(self, |desk, shelf| {
             let exchange = desk.exchange(&shelf, id)?;
-            let standing = exchange.standing();
-            let due = desk.due_of(&exchange, &standing);
-            let waits = exchange.side() == Side::Requested && standing.state.is_open();
+            let due = desk.due_of(&exchange);
+            let waits = exchange.side() == Side::Requested && exchange.standing().state.is_open();
             let why_officer = desk.rule_for(&shelf, &exchange, now).err().filter(|_| waits);
             let us = desk.own()?.current().state.clone();
-            let mut at_hand = ExchangeAtHand {
-                exchange,
-                standing,
-                due,
-                why_officer,
-                proposal: None,
-                candidates: Vec::new(),
-            };
+            let mut at_hand =
+                ExchangeAtHand { exchange, due, why_officer, proposal: None, candidates: Vec::new() };
             match at_hand.exchange.subject() {
                 Subject::Licence(presented) if waits && self.licences.digest().is_some() => {
                     let found = self.licences.find(&presented.licence_no);
@@ -646,7 +653,7 @@ impl<D: Disk> Node<D> {
                 .filter_map(|id| {
                     let exchange = desk.exchange(&shelf, &id)?;
                     let state = desk.state_of(exchange.peer())?;
-                    let due = desk.due_of(&exchange, &exchange.standing());
+                    let due = desk.due_of(&exchange);
                     Some(Hop { state, exchange: Arc::unwrap_or_clone(exchange), due })
                 })
                 .collect()
@@ -698,10 +705,7 @@ impl<D: Disk> Node<D> {
         self.take_mail(&accepted, now);
 
         // One signature and one sync for the whole round. An error stops the node: nothing has left the house.
-        self.check_failed()?;
-        self.log.commit(&self.keys.log.key)?;
-        self.store.commit(self.log.checkpoint().head().size)?;
-        self.log.forget_spilled();
+        self.commit()?;
 
         for accepted in accepted {
             let line = note::cosign(
@@ -1511,8 +1515,6 @@ fn weighed<N: Nodes>(nodes: &N, place: &Place, ours: u64, held: Option<&str>) ->
 pub struct ExchangeAtHand {
     /// The exchange.
     pub exchange: Arc<liaison_protocol::exchange::Exchange>,
-    /// Where it stands.
-    pub standing: Standing,
     /// What the requested State owes next.
     pub due: Option<Due>,
     /// Why no rule answered, if an officer must.

@@ -40,7 +40,7 @@ use crate::marker;
 use crate::node::{Done, Input, Node, NodeError, Now, Output, Parts, Request};
 use crate::peers::{self, Event, Network, NetworkError, PeerAddress, Reply, TransportKey};
 use crate::register::{Firearms, Licences, Register, Sort};
-use crate::store::{Rows, Sled, Store, StoreError};
+use crate::store::{Recent, Rows, Sled, Store, StoreError};
 
 /// Orders and questions that may wait for a round.
 const OWN_WAITING: usize = 1024;
@@ -226,7 +226,7 @@ impl Prepared {
     fn open(self, progress: impl FnMut(u64, u64)) -> Result<(Node<Folder>, Spiller<Folder>, Rest), RunError> {
         let Self { config, keys, tokens, disk, lock } = self;
         let place = place_of(&config.node, 1, &keys);
-        let rows: Arc<dyn Rows> = Arc::new(Sled::open(&config.data.join("index"))?);
+        let rows: Arc<dyn Rows> = Arc::new(Recent::new(Sled::open(&config.data.join("index"))?));
         let identity = TransportKey::new(keys.transport.key.seed());
         let signed = marker::read(&config.marker, &place.origin)
             .map_err(|source| RunError::Io { path: config.marker.clone(), source })?;

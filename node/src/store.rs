@@ -1,13 +1,15 @@
 //! Look-up tables that can be rebuilt: the desk's shelf between rounds.
 //!
 //! sled is fast and is trusted with nothing: every row can be made again from the log. Rows of a round are held
-//! back until the round is durable, then go in as one batch together with the number of entries they cover, so
-//! the tables never run ahead of the log. This is the only file that names `sled`.
+//! back until the round is durable. Then everybody sees them, from memory ([`Recent`]); what came together since the
+//! last time goes into sled behind the loop's back, as one batch with the number of entries it covers, so the tables
+//! never run ahead of the log. This is the only file that names `sled`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use liaison_protocol::desk::Table;
 
@@ -33,12 +35,15 @@ pub trait Rows: Send + Sync {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StoreError>;
     /// Put (`Some`) and remove (`None`) rows, all or none.
-    fn apply(&self, rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), StoreError>;
+    fn apply(&self, changes: &Changes) -> Result<(), StoreError>;
     /// Remove everything.
     fn clear(&self) -> Result<(), StoreError>;
     /// Make what was applied survive a power cut.
     fn sync(&self) -> Result<(), StoreError>;
 }
+
+/// Changes to rows: `Some` puts one in place, `None` takes it away.
+pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Rows in a sled database.
 #[derive(Debug)]
@@ -84,12 +89,12 @@ impl Rows for Sled {
         Ok(())
     }
 
-    fn apply(&self, rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), StoreError> {
+    fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
-        for (key, row) in rows {
+        for (key, row) in changes {
             match row {
-                Some(row) => batch.insert(key, row),
-                None => batch.remove(key),
+                Some(row) => batch.insert(key.as_slice(), row.as_slice()),
+                None => batch.remove(key.as_slice()),
             }
         }
         self.db.apply_batch(batch).map_err(self.failed())
@@ -106,6 +111,159 @@ impl Rows for Sled {
             .and_then(|file| file.sync_data())
             .map_err(|error| StoreError { path: self.path.clone(), why: error.to_string() })
     }
+}
+
+/// Rows over others, with what was changed lately in memory: one row that is written in many rounds is written below
+/// once. [`Rows::sync`] takes it there.
+pub struct Recent<R> {
+    under: R,
+    lately: RwLock<Lately>,
+    /// Held by whoever moves changes below.
+    moving: Mutex<()>,
+}
+
+/// What is not below yet: whoever looks takes a copy of these, and waits for nobody.
+#[derive(Clone, Default)]
+struct Lately {
+    changes: Arc<Changes>,
+    /// On their way below, older than the others.
+    leaving: Arc<Changes>,
+}
+
+/// Changes kept in memory before whoever makes more must wait for the rows below.
+const MOST_LATELY: usize = 32_768;
+
+impl<R: Rows> Recent<R> {
+    /// Rows over `under`.
+    pub fn new(under: R) -> Self {
+        Self { under, lately: RwLock::default(), moving: Mutex::default() }
+    }
+
+    fn lately(&self) -> Lately {
+        self.lately.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Lately) -> T) -> T {
+        change(&mut self.lately.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn move_below(&self) -> Result<(), StoreError> {
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaving = self.change(|lately| {
+            let newer = std::mem::take(&mut lately.changes);
+            if lately.leaving.is_empty() {
+                lately.leaving = newer;
+            } else {
+                // They did not get there the last time.
+                Arc::make_mut(&mut lately.leaving).extend(Arc::unwrap_or_clone(newer));
+            }
+            lately.leaving.clone()
+        });
+        if !leaving.is_empty() {
+            self.under.apply(&leaving)?;
+            self.change(|lately| lately.leaving = Arc::default());
+        }
+        Ok(())
+    }
+}
+
+impl<R: Rows> Rows for Recent<R> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let lately = self.lately();
+        match lately.changes.get(key).or_else(|| lately.leaving.get(key)) {
+            Some(row) => Ok(row.clone()),
+            None => self.under.get(key),
+        }
+    }
+
+    fn visit(
+        &self,
+        from: &[u8],
+        backwards: bool,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let lately = self.lately();
+        let newer = in_order(&lately.changes, from, backwards);
+        let mut changes = merged(newer, in_order(&lately.leaving, from, backwards), backwards).peekable();
+        let mut goes_on = true;
+        self.under.visit(from, backwards, &mut |key, row| {
+            let is_before = |(changed, _): &Change<'_>| is_before(changed, key, backwards);
+            while goes_on && let Some((changed, to)) = changes.next_if(is_before) {
+                goes_on = to.is_none_or(|row| visit(changed, row));
+            }
+            if goes_on {
+                let row = changes.next_if(|(changed, _)| *changed == key).map_or(Some(row), |(_, to)| to);
+                goes_on = row.is_none_or(|row| visit(key, row));
+            }
+            goes_on
+        })?;
+        for (changed, to) in changes {
+            goes_on = goes_on && to.is_none_or(|row| visit(changed, row));
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
+        let many = self.change(|lately| {
+            let lately = Arc::make_mut(&mut lately.changes);
+            lately.extend(changes.iter().map(|(key, row)| (key.clone(), row.clone())));
+            lately.len() > MOST_LATELY
+        });
+        if many { self.move_below() } else { Ok(()) }
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|lately| *lately = Lately::default());
+        self.under.clear()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.move_below()?;
+        self.under.sync()
+    }
+}
+
+type Change<'a> = (&'a [u8], Option<&'a [u8]>);
+
+fn in_order<'a>(
+    changes: &'a Changes,
+    from: &[u8],
+    backwards: bool,
+) -> Box<dyn Iterator<Item = Change<'a>> + 'a> {
+    let change = |(key, row): (&'a Vec<u8>, &'a Option<Vec<u8>>)| (key.as_slice(), row.as_deref());
+    if backwards {
+        Box::new(changes.range::<[u8], _>((Bound::Unbounded, Bound::Included(from))).rev().map(change))
+    } else {
+        Box::new(changes.range::<[u8], _>((Bound::Included(from), Bound::Unbounded)).map(change))
+    }
+}
+
+fn is_before(one: &[u8], other: &[u8], backwards: bool) -> bool {
+    if backwards { one > other } else { one < other }
+}
+
+/// Both, in their order; of two changes to one row the newer.
+fn merged<'a>(
+    newer: impl Iterator<Item = Change<'a>>,
+    older: impl Iterator<Item = Change<'a>>,
+    backwards: bool,
+) -> impl Iterator<Item = Change<'a>> {
+    let (mut newer, mut older) = (newer.peekable(), older.peekable());
+    std::iter::from_fn(move || match (newer.peek(), older.peek()) {
+        (Some((new, _)), Some((old, _))) if is_before(old, new, backwards) => older.next(),
+        (Some((new, _)), Some((old, _))) => {
+            if new == old {
+                older.next();
+            }
+            newer.next()
+        }
+        (None, _) => older.next(),
+        (_, None) => newer.next(),
+    })
 }
 
 /// Rows in memory, for rehearsals.
@@ -139,12 +297,12 @@ impl Rows for Memory {
         Ok(())
     }
 
-    fn apply(&self, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), StoreError> {
+    fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut rows = self.rows();
         for (key, row) in changes {
             match row {
-                Some(row) => rows.insert(key, row),
-                None => rows.remove(&key),
+                Some(row) => rows.insert(key.clone(), row.clone()),
+                None => rows.remove(key),
             };
         }
         Ok(())
@@ -163,7 +321,7 @@ impl Rows for Memory {
 /// The tables, with the rows of the round under way held back.
 pub struct Store {
     rows: Arc<dyn Rows>,
-    held_back: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    held_back: Changes,
     failed: Mutex<Option<StoreError>>,
 }
 
@@ -250,7 +408,7 @@ impl Store {
         self.check()?;
         let mut rows = std::mem::take(&mut self.held_back);
         rows.insert(REACHED.to_vec(), Some(reached.to_be_bytes().to_vec()));
-        self.rows.apply(rows)
+        self.rows.apply(&rows)
     }
 
     /// Keep an error for the next check: a row that could not be read must not pass for one that is not there.
@@ -262,4 +420,61 @@ impl Store {
 /// The key of a row among all tables.
 pub fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
     [&[table as u8], key].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seen(rows: &dyn Rows, from: &[u8], backwards: bool, most: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut seen = Vec::new();
+        let mut visit = |key: &[u8], row: &[u8]| {
+            seen.push((key.to_vec(), row.to_vec()));
+            seen.len() < most
+        };
+        rows.visit(from, backwards, &mut visit).expect("memory");
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn rows_kept_in_memory_for_a_while_look_as_if_they_were_below(
+            rounds in prop::collection::vec(
+                (prop::collection::btree_map(0_u8..12, prop::option::of(any::<u8>()), 0..6), 0_u8..4),
+                0..8,
+            ),
+            from in 0_u8..14, backwards: bool, most in 1_usize..9,
+        ) {
+            let (plain, recent) = (Memory::default(), Recent::new(Memory::default()));
+            for (changes, then) in rounds {
+                let changes: Changes =
+                    changes.into_iter().map(|(key, row)| (vec![key], row.map(|row| vec![row]))).collect();
+                plain.apply(&changes).expect("memory");
+                recent.apply(&changes).expect("memory");
+                match then {
+                    0 => recent.sync().expect("memory"),
+                    // On their way, and not there yet.
+                    1 => recent.change(|lately| {
+                        if lately.leaving.is_empty() {
+                            lately.leaving = std::mem::take(&mut lately.changes);
+                        }
+                    }),
+                    _ => {}
+                }
+                // What is on its way arrives before anything follows.
+                if then == 0 {
+                    prop_assert_eq!(seen(&recent.under, &[], false, 99), seen(&plain, &[], false, 99));
+                }
+                prop_assert_eq!(
+                    seen(&recent, &[from], backwards, most),
+                    seen(&plain, &[from], backwards, most)
+                );
+                for key in 0..12 {
+                    prop_assert_eq!(recent.get(&[key]).expect("memory"), plain.get(&[key]).expect("memory"));
+                }
+            }
+        }
+    }
 }

@@ -82,7 +82,8 @@ impl<D: Disk> Node<D> {
         let found = self.exchange(id, now);
         let at_hand =
             found.ok_or_else(|| Mistake::Unknown(format!("no exchange {id}: see the list of exchanges")))?;
-        let (exchange, standing) = (at_hand.exchange, at_hand.standing);
+        let exchange = at_hand.exchange;
+        let standing = exchange.standing();
         let mut timeline = exchange.timeline();
         let lane = self.lane(exchange.peer());
         for view in timeline.iter_mut().flat_map(|item| &mut item.attachments) {
@@ -91,11 +92,11 @@ impl<D: Disk> Node<D> {
             view.trouble = why.filter(|_| !view.here).cloned();
         }
         Ok(ExchangeView {
-            summary: exchange.summary_of(&standing, at_hand.due),
+            summary: exchange.summary(at_hand.due),
             acts: standing.acts(exchange.kind(), exchange.side()).iter().map(ToString::to_string).collect(),
             candidates: at_hand.candidates,
-            result: standing.outcome,
-            notice: standing.notice,
+            result: standing.outcome.clone(),
+            notice: standing.notice.clone(),
             why_officer: at_hand.why_officer.map(str::to_owned),
             proposal: at_hand.proposal,
             timeline,

@@ -107,8 +107,8 @@ pub fn find(us: &StateCode, hops: &[Hop]) -> Finding {
 /// Days from the last legal record of the item to its recovery, as far as answers that establish it tell.
 pub fn time_to_recovery(hops: &[Hop]) -> Option<i64> {
     let recovered = hops.iter().filter_map(Hop::request).min_by_key(|request| request.hop)?.recovery.date;
-    let dates = hops.iter().filter_map(|hop| match hop.exchange.standing().outcome {
-        Some(Outcome::Trace(response)) if response.is_firm() => response.last_legal_record?.date,
+    let dates = hops.iter().filter_map(|hop| match &hop.exchange.standing().outcome {
+        Some(Outcome::Trace(response)) if response.is_firm() => response.last_legal_record.as_ref()?.date,
         _ => None,
     });
     let last = dates.filter(|date| *date <= recovered).max()?;
@@ -124,7 +124,7 @@ struct Chain<'a> {
 /// A hop, and where it stands.
 struct Link<'a> {
     hop: &'a Hop,
-    standing: Standing,
+    standing: &'a Standing,
 }
 
 /// What can change in a hop after the case was concluded.

@@ -17,7 +17,6 @@ use crate::handling::code_list;
 use crate::key_set::KeySet;
 use crate::message::Kind;
 use crate::operator::State;
-use crate::standing::Standing;
 use crate::trace::Urgency;
 
 /// Most holidays in a calendar.
@@ -247,7 +246,8 @@ impl fmt::Display for Due {
 
 /// What the requested State owes next in `exchange`, and by when: by the key set of that State which was in force at
 /// the time of delivery, asked by `asker`. `None` if nothing is owed, nothing is delivered, or the clock stands still.
-pub fn due(exchange: &Exchange, standing: &Standing, answering: &KeySet, asker: &StateCode) -> Option<Due> {
+pub fn due(exchange: &Exchange, answering: &KeySet, asker: &StateCode) -> Option<Due> {
+    let standing = exchange.standing();
     let delivered = |id| exchange.get(id)?.delivered(exchange.side());
     let owing = match standing.state {
         State::Delivered => Owing::Acknowledgement,
@@ -260,7 +260,14 @@ pub fn due(exchange: &Exchange, standing: &Standing, answering: &KeySet, asker: 
         (Owing::Clarification, Some(question)) => delivered(question)?,
         _ => opened.delivered(exchange.side())?,
     };
-    let calendar = answering.calendar.clone().unwrap_or_default();
+    let usual_calendar;
+    let calendar = match &answering.calendar {
+        Some(calendar) => calendar,
+        None => {
+            usual_calendar = WorkingCalendar::default();
+            &usual_calendar
+        }
+    };
     if let (State::Delayed, Some(until)) = (standing.state, standing.delayed_until) {
         return Some(Due { owing, at: calendar.end_of(until) });
     }
@@ -276,7 +283,7 @@ pub fn due(exchange: &Exchange, standing: &Standing, answering: &KeySet, asker: 
         let Some(from) = delivered(asked) else { continue };
         pauses.push(Pause { from, until: told.as_ref().and_then(delivered) });
     }
-    Some(Due { owing, at: within.after(from, &pauses, &calendar)? })
+    Some(Due { owing, at: within.after(from, &pauses, calendar)? })
 }
 
 #[cfg(test)]

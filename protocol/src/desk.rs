@@ -5,7 +5,7 @@
 //! desk's mind, so replaying the log gives the same desk. What it need not hold at hand lies on a [`Shelf`]:
 //! tables that can be rebuilt from the log, and the log's own records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -332,6 +332,10 @@ pub struct Desk {
     peers: BTreeMap<NodeId, Peer>,
     at_hand: HashMap<MessageId, Arc<Exchange>>,
     at_hand_bytes: usize,
+    /// Exchanges whose rows do not say yet what they came to: all of these are at hand.
+    changed: BTreeSet<MessageId>,
+    /// Peers of whom the same is true.
+    changed_peers: BTreeSet<NodeId>,
 }
 
 impl Desk {
@@ -345,6 +349,8 @@ impl Desk {
             peers: BTreeMap::new(),
             at_hand: HashMap::new(),
             at_hand_bytes: 0,
+            changed: BTreeSet::new(),
+            changed_peers: BTreeSet::new(),
         };
         for leaf in desk.own_row.key_sets.clone() {
             if let Some(key_set) = shelf.record(leaf).as_ref().and_then(|staged| staged.record.key_set()) {
@@ -429,11 +435,8 @@ impl Desk {
     /// The places in our log that tell of an exchange: its records, the order that opened it, and the refusal of what
     /// its messages follow, where that could not be read.
     pub fn places(&self, shelf: &impl Shelf, id: &MessageId) -> Vec<LeafIndex> {
-        let row = shelf.get(Table::Exchange, id.0.as_bytes()).unwrap_or_default();
-        let mut places: Vec<LeafIndex> = row
-            .chunks_exact(8)
-            .map(|bytes| LeafIndex(u64::from_be_bytes(bytes.try_into().expect("chunks of 8"))))
-            .collect();
+        let mut places =
+            self.exchange(shelf, id).map(|exchange| exchange.places().to_vec()).unwrap_or_default();
         let first = places.first().and_then(|first| shelf.record(*first));
         if let Some(Staged { leaf, record: Record::Sent { .. }, .. }) = first {
             let ordered = leaf.0.checked_sub(1).and_then(|before| shelf.record(LeafIndex(before)));
@@ -527,7 +530,7 @@ impl Desk {
             let refused = self.seen(shelf, &message.iss, thread).is_some();
             return Err(if refused { Fault::UnknownExchange } else { Fault::WaitsForEarlier });
         };
-        if is_full(shelf, &exchange) {
+        if is_full(&exchange) {
             return Err(Fault::ExchangeFull);
         }
         let side = exchange.side().other();
@@ -588,7 +591,7 @@ impl Desk {
     ) -> Option<Record> {
         let exchange = verified.and_then(|verified| verified.message().thr).filter(|thread| {
             self.exchange(shelf, thread)
-                .is_some_and(|exchange| exchange.peer() == from && !is_full(shelf, &exchange))
+                .is_some_and(|exchange| exchange.peer() == from && !is_full(&exchange))
         });
         // Whoever passes on what another sealed must not use up its id: the sender himself may still deliver it.
         let id = id.filter(|_| fault != Fault::IssuerMismatch);
@@ -709,7 +712,7 @@ impl Desk {
                 if exchange.side() == Side::Requesting { "requesting" } else { "requested" },
             )));
         }
-        if is_full(shelf, &exchange) {
+        if is_full(&exchange) {
             return Err(Mistake::Forbidden("the exchange is full: open a new one".into()));
         }
         check_enclosed(enclosed)?;
@@ -735,7 +738,7 @@ impl Desk {
         self.check_sense(exchange.peer(), now, |occasion| {
             occasion.contradictions_in_act(act, exchange.subject())
         })?;
-        let body = act_body(&exchange, &standing, act)?;
+        let body = act_body(&exchange, standing, act)?;
         if !body.codes_are_known() {
             return Err(Mistake::Malformed(format!(
                 "{name}: a code that is in none of our lists; the other State could not tell what is meant"
@@ -796,7 +799,7 @@ impl Desk {
         match &staged.record {
             Record::Alert { alert } => {
                 if let Alert::Forked { node, .. } = alert {
-                    self.change_peer(shelf, node, |peer| peer.row.forked = true);
+                    self.change_peer(node, |peer| peer.row.forked = true);
                 }
                 Vec::new()
             }
@@ -805,7 +808,7 @@ impl Desk {
                 if let Some(id) = id {
                     self.note_seen(shelf, from, id, staged.leaf);
                 }
-                self.change_peer(shelf, from, |peer| {
+                self.change_peer(from, |peer| {
                     if let Some(number) = number {
                         peer.row.numbers.came(number.log, number.seq);
                     }
@@ -825,7 +828,7 @@ impl Desk {
                 if let Some(key) = self.peers.get(node).map(|peer| peer.head_key(head.size)) {
                     shelf.put(Table::Head, &key, staged.leaf.0.to_be_bytes().to_vec());
                 }
-                self.change_peer(shelf, node, |peer| {
+                self.change_peer(node, |peer| {
                     peer.row.head = *head;
                     peer.row.head_leaf = Some(staged.leaf);
                 });
@@ -846,7 +849,7 @@ impl Desk {
             Record::Receipt { node, message, .. } => {
                 let mut of = None;
                 let outbox_key = |leaf: LeafIndex| peer_key(node, &leaf.0.to_be_bytes());
-                self.change_peer(shelf, node, |peer| {
+                self.change_peer(node, |peer| {
                     let leaf = peer.places.remove(message);
                     of = leaf.and_then(|leaf| Some((leaf, peer.outbox.remove(&leaf)?)));
                 });
@@ -885,6 +888,8 @@ impl Desk {
     /// the record that revokes it becomes part of each exchange it concerns.
     fn distrust(&mut self, shelf: &mut impl Shelf, staged: &Staged) {
         let Some((node, key_sets)) = staged.record.key_sets() else { return };
+        // The lines of exchanges are read below.
+        self.settle(shelf);
         let revoked = key_set::revocations(key_sets);
         let Some(since) = revoked.iter().map(|revocation| revocation.untrusted_from).min() else { return };
         // Some rows of the list at a time: there may be very many.
@@ -915,8 +920,8 @@ impl Desk {
             if *node != self.us && exchange.peer() != node {
                 continue;
             }
-            let due = self.due_of(&exchange, &exchange.standing());
-            let due = due.filter(|due| !exchange.has_passed(*due) && has_place(shelf, &id));
+            let due = self.due_of(&exchange);
+            let due = due.filter(|due| !exchange.has_passed(*due) && has_place(&exchange));
             if due.map(|due| due.at) != Some(at) {
                 shelf.remove(Table::Due, &key);
                 if let Some(due) = due {
@@ -932,7 +937,7 @@ impl Desk {
             self.own_row.key_sets.push(leaf);
             shelf.put(Table::Peer, b"", write(&self.own_row));
         } else {
-            self.change_peer(shelf, node, |peer| {
+            self.change_peer(node, |peer| {
                 if peer.chain.extend(key_set).is_ok() {
                     peer.row.key_sets.push(leaf);
                 }
@@ -962,7 +967,7 @@ impl Desk {
                     note_key(shelf, key, id);
                 }
                 let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
-                let Ok(body) = act_body(&exchange, &exchange.standing(), act) else { return Vec::new() };
+                let Ok(body) = act_body(&exchange, exchange.standing(), act) else { return Vec::new() };
                 vec![self.reply(&exchange, body, by.clone(), enclosed.clone())]
             }
             Order::AdmitPeer { node, key_sets, channel } => {
@@ -997,11 +1002,11 @@ impl Desk {
                 enclosed: opening.enclosed.clone(),
             }))],
             Order::RemovePeer { node, .. } => {
-                self.change_peer(shelf, node, |peer| peer.row.removed = true);
+                self.change_peer(node, |peer| peer.row.removed = true);
                 Vec::new()
             }
             Order::SetRules { node, rules } => {
-                self.change_peer(shelf, node, |peer| peer.row.rules = rules.clone());
+                self.change_peer(node, |peer| peer.row.rules = rules.clone());
                 Vec::new()
             }
         }
@@ -1078,7 +1083,7 @@ impl Desk {
             }
         };
         self.peers.insert(node.clone(), peer);
-        self.change_peer(shelf, node, |_| ());
+        self.change_peer(node, |_| ());
         self.set_due_anew(shelf, node);
         self.distrust(shelf, staged);
     }
@@ -1087,7 +1092,7 @@ impl Desk {
         let Some(verified) = &staged.message else { return };
         let (message, id, exchange) = (verified.message(), verified.id(), verified.exchange());
         let owed = Owed { id, exchange };
-        self.change_peer(shelf, &message.aud, |peer| {
+        self.change_peer(&message.aud, |peer| {
             peer.row.next_seq = peer.row.next_seq.max(message.seq + 1);
             peer.outbox.insert(staged.leaf, owed);
             peer.places.insert(id, staged.leaf);
@@ -1118,7 +1123,7 @@ impl Desk {
         if let Some(key) = self.peers.get(&message.iss).map(|peer| peer.sequence_key(message)) {
             shelf.put(Table::Sequence, &key, verified.id().0.as_bytes().to_vec());
         }
-        self.change_peer(shelf, &message.iss, |peer| peer.row.numbers.came(message.log, message.seq));
+        self.change_peer(&message.iss, |peer| peer.row.numbers.came(message.log, message.seq));
         for attachment in &message.attachments {
             let key = peer_key(&message.iss, attachment.digest.as_bytes());
             shelf.put(Table::Wanted, &key, write(&Wanted { exchange: id, attachment: attachment.clone() }));
@@ -1147,7 +1152,7 @@ impl Desk {
         let Some(exchange) = self.exchange(shelf, id) else { return Vec::new() };
         // Nothing is said any more to a peer that was removed.
         let is_with_peer = self.peer(exchange.peer()).is_some();
-        if exchange.side() == Side::Requested || is_full(shelf, &exchange) || !is_with_peer {
+        if exchange.side() == Side::Requested || is_full(&exchange) || !is_with_peer {
             return Vec::new();
         }
         let by = By::Auto { rule: "remind-when-overdue".parse().expect("a line") };
@@ -1165,8 +1170,8 @@ impl Desk {
         for (at, id) in by_now {
             let exchange = self.exchange(shelf, &id);
             let due = exchange.as_ref().and_then(|exchange| {
-                let due = self.due_of(exchange, &exchange.standing())?;
-                (!exchange.has_passed(due) && has_place(shelf, &id)).then_some((exchange.peer().clone(), due))
+                let due = self.due_of(exchange)?;
+                (!exchange.has_passed(due) && has_place(exchange)).then_some((exchange.peer().clone(), due))
             });
             match due {
                 Some((peer, due)) if due.at == at => {
@@ -1211,7 +1216,7 @@ impl Desk {
 
     /// What the requested State owes next in this exchange, and by when: alike on both sides, once both hold the same
     /// messages, receipts and key sets.
-    pub fn due_of(&self, exchange: &Exchange, standing: &Standing) -> Option<Due> {
+    pub fn due_of(&self, exchange: &Exchange) -> Option<Due> {
         let peer = self.peers.get(exchange.peer())?;
         let own = self.own.as_ref()?;
         let delivered = exchange.opener().delivered(exchange.side())?;
@@ -1219,7 +1224,7 @@ impl Desk {
             Side::Requested => (own, &peer.chain),
             Side::Requesting => (&peer.chain, own),
         };
-        deadline::due(exchange, standing, answering.at(delivered), &asking.current().state)
+        deadline::due(exchange, answering.at(delivered), &asking.current().state)
     }
 
     /// The exchanges of one of our trace cases; with no case, of all.
@@ -1289,7 +1294,7 @@ impl Desk {
             let Some(outcome) = propose(&exchange, found, today) else { return Vec::new() };
             return vec![self.reply(&exchange, answer_body(outcome, None), by, Enclosed::default())];
         }
-        let Some(event) = news.filter(|_| !is_full(shelf, &exchange)) else { return Vec::new() };
+        let Some(event) = news.filter(|_| !is_full(&exchange)) else { return Vec::new() };
         let notice = LicenceNotice {
             licence_no: presented.licence_no.clone(),
             event: Coded::Known(event),
@@ -1381,52 +1386,63 @@ impl Desk {
         })
     }
 
-    fn change_peer(&mut self, shelf: &mut impl Shelf, node: &NodeId, change: impl FnOnce(&mut Peer)) {
+    fn change_peer(&mut self, node: &NodeId, change: impl FnOnce(&mut Peer)) {
         if let Some(peer) = self.peers.get_mut(node) {
             change(peer);
-            shelf.put(Table::Peer, node.as_str().as_bytes(), write(&peer.row));
+            if !self.changed_peers.contains(node) {
+                self.changed_peers.insert(node.clone());
+            }
         }
     }
 
-    /// Take a record into its exchange, and bring the rows about it up to date.
-    fn change_exchange(&mut self, shelf: &mut impl Shelf, id: &MessageId, staged: &Staged) {
-        let mut places = shelf.get(Table::Exchange, id.0.as_bytes()).unwrap_or_default();
-        // A revocation counts also where nothing more may be said: the row has room for some.
-        let revokes = staged.record.key_sets().is_some();
-        if places.len() >= if revokes { ROW } else { MAX_PLACES * 8 } {
-            // What its row cannot hold is not taken in at hand either: after a restart we must believe the same.
-            return;
+    /// Bring the rows of what changed up to date: once for a round, however often something in it changed. Before this,
+    /// the shelf is behind; the desk itself never is.
+    pub fn settle(&mut self, shelf: &mut impl Shelf) {
+        for node in std::mem::take(&mut self.changed_peers) {
+            if let Some(peer) = self.peers.get(&node) {
+                shelf.put(Table::Peer, node.as_str().as_bytes(), write(&peer.row));
+            }
         }
+        for id in std::mem::take(&mut self.changed) {
+            let Some(exchange) = self.at_hand.get(&id) else { continue };
+            let places = exchange.places().iter().flat_map(|leaf| leaf.0.to_be_bytes()).collect();
+            shelf.put(Table::Exchange, id.0.as_bytes(), places);
+            let mut summary = exchange.summary(self.due_of(exchange));
+            // A peer's words may be long, and a row is short.
+            let texts = [Some(&mut summary.subject), summary.case_ref.as_mut(), summary.outcome.as_mut()];
+            for text in texts.into_iter().flatten() {
+                cut(text, MAX_SHOWN);
+            }
+            shelf.put(Table::Listing, &summary.leaf.to_be_bytes(), write(&summary));
+        }
+    }
+
+    /// Take a record into its exchange.
+    fn change_exchange(&mut self, shelf: &mut impl Shelf, id: &MessageId, staged: &Staged) {
         let at_hand = self.at_hand.remove(id);
         self.at_hand_bytes -= at_hand.as_ref().map_or(0, |exchange| exchange.bytes());
         let (exchange, was_open, was_due) = match at_hand.or_else(|| self.load(shelf, id)) {
             Some(exchange) => {
+                // A revocation counts also where nothing more may be said: the row has room for some. What it cannot
+                // hold is not taken in at hand either: after a restart we must believe the same.
+                let most = if staged.record.key_sets().is_some() { ROW / 8 } else { MAX_PLACES };
+                if exchange.places().len() >= most {
+                    return self.keep_at_hand(exchange);
+                }
                 // Nobody else looks at it now: it is taken out, and not copied.
                 let mut exchange = Arc::unwrap_or_clone(exchange);
-                let before = exchange.standing();
-                let due = self.due_of(&exchange, &before);
-                let due = due.filter(|due| !exchange.has_passed(*due));
+                let was_open = exchange.standing().state.is_open();
+                let due = self.due_of(&exchange).filter(|due| !exchange.has_passed(*due));
                 exchange.add(staged);
-                (exchange, before.state.is_open(), due)
+                (exchange, was_open, due)
             }
             None => match Exchange::open(&self.us, staged) {
                 Some(exchange) => (exchange, false, None),
                 None => return,
             },
         };
-        places.extend(staged.leaf.0.to_be_bytes());
-        shelf.put(Table::Exchange, id.0.as_bytes(), places);
-        let standing = exchange.standing();
-        let due = self.due_of(&exchange, &standing);
-        let mut summary = exchange.summary_of(&standing, due);
-        // A peer's words may be long, and a row is short.
-        let texts = [Some(&mut summary.subject), summary.case_ref.as_mut(), summary.outcome.as_mut()];
-        for text in texts.into_iter().flatten() {
-            cut(text, MAX_SHOWN);
-        }
-        shelf.put(Table::Listing, &summary.leaf.to_be_bytes(), write(&summary));
         // Without room for the entry that it has passed, nothing would ever end the waiting for it.
-        let is_due = due.filter(|due| !exchange.has_passed(*due) && has_place(shelf, id));
+        let is_due = self.due_of(&exchange).filter(|due| !exchange.has_passed(*due) && has_place(&exchange));
         if is_due != was_due {
             if let Some(was) = was_due {
                 shelf.remove(Table::Due, &due_key(was.at, id));
@@ -1435,26 +1451,30 @@ impl Desk {
                 shelf.put(Table::Due, &due_key(now.at, id), Vec::new());
             }
         }
-        let is_open = summary.state.is_open();
+        let is_open = exchange.standing().state.is_open();
         if was_open != is_open {
-            let peer = exchange.peer().clone();
-            self.change_peer(shelf, &peer, |peer| {
+            self.change_peer(exchange.peer(), |peer| {
                 peer.row.open = if is_open { peer.row.open + 1 } else { peer.row.open.saturating_sub(1) };
             });
         }
+        self.changed.insert(*id);
+        self.keep_at_hand(Arc::new(exchange));
+    }
+
+    fn keep_at_hand(&mut self, exchange: Arc<Exchange>) {
         let bytes = exchange.bytes();
         if self.at_hand.len() >= AT_HAND || self.at_hand_bytes + bytes > AT_HAND_BYTES {
-            self.at_hand.clear();
-            self.at_hand_bytes = 0;
+            self.at_hand.retain(|id, _| self.changed.contains(id));
+            self.at_hand_bytes = self.at_hand.values().map(|exchange| exchange.bytes()).sum();
         }
         self.at_hand_bytes += bytes;
-        self.at_hand.insert(*id, Arc::new(exchange));
+        self.at_hand.insert(exchange.id(), exchange);
     }
 }
 
 /// Whether the row of an exchange has room for one more record of ours.
-fn has_place(shelf: &impl Shelf, id: &MessageId) -> bool {
-    shelf.get(Table::Exchange, id.0.as_bytes()).is_none_or(|places| places.len() < MAX_PLACES * 8)
+fn has_place(exchange: &Exchange) -> bool {
+    exchange.places().len() < MAX_PLACES
 }
 
 /// Whether what was seen of a message is that it was refused for good.
@@ -1463,9 +1483,8 @@ fn is_refusal(shelf: &impl Shelf, leaf: LeafIndex) -> bool {
 }
 
 /// Whether nothing more may be said in an exchange: the places left are for receipts of what was said.
-fn is_full(shelf: &impl Shelf, exchange: &Exchange) -> bool {
-    let places = shelf.get(Table::Exchange, exchange.id().0.as_bytes()).map_or(0, |row| row.len() / 8);
-    exchange.len() >= exchange::MAX_MESSAGES || places >= MAX_PLACES - exchange::MAX_MESSAGES
+fn is_full(exchange: &Exchange) -> bool {
+    exchange.len() >= exchange::MAX_MESSAGES || exchange.places().len() >= MAX_PLACES - exchange::MAX_MESSAGES
 }
 
 /// An exchange as the log has it: folded from the records at its places.
@@ -1475,7 +1494,7 @@ pub fn load_exchange(us: &NodeId, shelf: &impl Shelf, id: &MessageId) -> Option<
         shelf.record(LeafIndex(u64::from_be_bytes(bytes.try_into().expect("chunks of 8"))))
     });
     let mut exchange = Exchange::open(us, &records.next()?)?;
-    records.for_each(|staged| exchange.add(&staged));
+    exchange.add_all(records);
     Some(exchange)
 }
 

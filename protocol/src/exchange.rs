@@ -77,6 +77,10 @@ pub struct Exchange {
     updated: Timestamp,
     /// Bytes of its messages and parts.
     bytes: usize,
+    /// Where our log holds what belongs to it, in order.
+    places: Vec<LeafIndex>,
+    /// What all of this comes to: folded anew when it changes, and not each time it is looked at.
+    standing: Standing,
 }
 
 impl Exchange {
@@ -101,6 +105,8 @@ impl Exchange {
             persons: BTreeMap::new(),
             updated: opener.at,
             bytes: 0,
+            places: Vec::new(),
+            standing: Standing::new(),
         };
         message.kind().opens().then(|| exchange.add(opener))?;
         Some(exchange)
@@ -108,7 +114,34 @@ impl Exchange {
 
     /// Take in a record that belongs to this exchange. Twice is the same as once.
     pub fn add(&mut self, staged: &Staged) {
+        self.add_all([staged]);
+    }
+
+    /// Take in records that belong to this exchange, and see what they come to together.
+    pub fn add_all<S: std::borrow::Borrow<Staged>>(&mut self, records: impl IntoIterator<Item = S>) {
+        let mut is_told = false;
+        for staged in records {
+            let staged = staged.borrow();
+            self.take(staged);
+            is_told |= staged.record.key_sets().is_some()
+                || matches!(
+                    staged.record,
+                    Record::Denied { .. }
+                        | Record::Receipt { .. }
+                        | Record::Received { .. }
+                        | Record::Sent { .. }
+                );
+        }
+        if is_told {
+            self.standing = self.fold();
+        }
+    }
+
+    fn take(&mut self, staged: &Staged) {
         self.updated = self.updated.max(staged.at);
+        if let Err(place) = self.places.binary_search(&staged.leaf) {
+            self.places.insert(place, staged.leaf);
+        }
         if let Some((node, key_sets)) = staged.record.key_sets() {
             let revoked = key_set::revocations(key_sets);
             let side = self.side_of(node);
@@ -262,6 +295,11 @@ impl Exchange {
         self.said.get(id)
     }
 
+    /// Where our log holds what belongs to it, in order.
+    pub fn places(&self) -> &[LeafIndex] {
+        &self.places
+    }
+
     /// How long its messages and parts are together, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -323,7 +361,11 @@ impl Exchange {
     }
 
     /// Where it stands.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn fold(&self) -> Standing {
         let mut standing = Standing::new();
         for (id, said) in self.order() {
             match said.revoked {
@@ -389,12 +431,7 @@ impl Exchange {
 
     /// The line of it in a list. `due` is what the requested State owes next.
     pub fn summary(&self, due: Option<Due>) -> ExchangeSummary {
-        self.summary_of(&self.standing(), due)
-    }
-
-    /// The same, for whoever has its standing already: the fold is the dear part.
-    pub fn summary_of(&self, standing: &Standing, due: Option<Due>) -> ExchangeSummary {
-        let opener = self.opener();
+        let (opener, standing) = (self.opener(), &self.standing);
         let outcome = match (&standing.outcome, &standing.notice) {
             (Some(outcome), Some(notice)) => {
                 Some(format!("{outcome}, since {} {}", notice.effective, notice.event))
@@ -423,7 +460,7 @@ impl Exchange {
 
     /// What happened, in the common order; what still waits for its forerunners comes last.
     pub fn timeline(&self) -> Vec<TimelineItem> {
-        let ordered = self.standing().order;
+        let ordered = &self.standing.order;
         let placed: BTreeSet<MessageId> = ordered.iter().map(|(id, _)| *id).collect();
         let waiting = self.said.keys().filter(|id| !placed.contains(*id)).map(|id| (*id, false));
         ordered

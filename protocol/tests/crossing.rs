@@ -22,7 +22,6 @@ use liaison_protocol::message::{
     Outcome, Reminder, Withdrawal,
 };
 use liaison_protocol::operator::{Act, Enclosed, Order, Question, Side, State};
-use liaison_protocol::standing::Standing;
 use liaison_protocol::trace::{Conclusion, ResultCode, TraceOutcome};
 use liaison_protocol::transit::{ConditionReply, DecisionCode, TransitDecisionWithdrawal};
 use office::{EVERYTHING, Office};
@@ -195,10 +194,10 @@ fn every_order(opener: Body, before: &[(usize, Word)], asking: &[Word], asked: &
             let [here, there] = [peru.standing(), kenya.standing()];
             assert_eq!(here, there);
             assert_eq!(here.order.len(), peru.len(), "nothing waits for ever");
-            let owed = |exchange: &Exchange, standing: &Standing| {
-                deadline::due(exchange, standing, &KENYA.first(), &"PER".parse().expect("a State"))
+            let owed = |exchange: &Exchange| {
+                deadline::due(exchange, &KENYA.first(), &"PER".parse().expect("a State"))
             };
-            assert_eq!(owed(peru, &here), owed(kenya, &there));
+            assert_eq!(owed(peru), owed(kenya));
             // Only a decision of the transit State clears, and never one that an objection or a withdrawal follows.
             if here.clears(date("2026-11-10")) {
                 let decided = here.decided.and_then(|id| peru.get(&id)).expect("a decision");

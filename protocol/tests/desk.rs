@@ -39,7 +39,7 @@ fn a_message_after_one_that_was_refused_unread_takes_effect_on_both_sides() {
     assert_eq!(kenya.deliver(&PERU.node(), unread.token()), Err(Fault::KeyUnknown));
     assert_eq!(kenya.deliver(&PERU.node(), last.token()), Ok(Judgement::New));
     peru.receipt(&KENYA.node(), unread.id(), Some(Fault::KeyUnknown));
-    let standing = |house: &House| house.desk.exchange(&house.shelf, &id).expect("held").standing();
+    let standing = |house: &House| house.desk.exchange(&house.shelf, &id).expect("held").standing().clone();
     assert_eq!(standing(&kenya).state, State::Withdrawn);
     assert_eq!(standing(&kenya).state, standing(&peru).state);
     assert_eq!(standing(&kenya).order, standing(&peru).order);

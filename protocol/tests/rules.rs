@@ -54,7 +54,7 @@ fn r_sov_a_rule_consults_the_register_about_that_licence_only_and_the_answer_nam
     let answer = kenya.send(&owed[0]);
     assert_eq!(answer.message().by, By::Auto { rule: rule.clone() });
     peru.receive(&answer).expect("acceptable");
-    let standing = peru.desk.exchange(&peru.shelf, &asked.id()).expect("held").standing();
+    let standing = peru.desk.exchange(&peru.shelf, &asked.id()).expect("held").standing().clone();
     assert_eq!(standing.state, State::Answered);
     assert_eq!(standing.outcome, Some(Outcome::Answer(Answer::Valid { valid_until: None })));
 }
@@ -145,8 +145,8 @@ fn a_crossing_withdrawal_and_answer_end_the_same_on_both_sides() {
     let answer = kenya.act(asked.id(), Act::Answer { outcome, note: None }).expect("open to it");
     kenya.receive(&withdrawal).expect("recorded, though it crossed");
     peru.receive(&answer).expect("recorded, though it crossed");
-    let here = kenya.desk.exchange(&kenya.shelf, &asked.id()).expect("held").standing();
-    let there = peru.desk.exchange(&peru.shelf, &asked.id()).expect("held").standing();
+    let here = kenya.desk.exchange(&kenya.shelf, &asked.id()).expect("held").standing().clone();
+    let there = peru.desk.exchange(&peru.shelf, &asked.id()).expect("held").standing().clone();
     assert_eq!((here.state, &here.outcome, &here.order), (there.state, &there.outcome, &there.order));
     assert_eq!(here.state, State::Withdrawn);
 }

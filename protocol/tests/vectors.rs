@@ -326,7 +326,7 @@ fn exchange(case: &Case) -> String {
                 }
             }
             assert_eq!(waiting, Vec::<&str>::new(), "{}: never taken", case.name);
-            let standing = house.desk.exchange(&house.shelf, &first.id()).expect("held").standing();
+            let standing = house.desk.exchange(&house.shelf, &first.id()).expect("held").standing().clone();
             let effective = |(_, effective): &(MessageId, bool)| if *effective { "yes" } else { "no" };
             let effects = standing.order.iter().map(effective).collect::<Vec<_>>().join(" ");
             let outcome =

@@ -158,7 +158,9 @@ impl Office {
         let leaf = LeafIndex(self.shelf.records.len() as u64);
         let staged = Staged { leaf, at: self.now, record, message };
         self.shelf.records.push(staged.clone());
-        self.desk.apply(&mut self.shelf, &staged)
+        let effects = self.desk.apply(&mut self.shelf, &staged);
+        self.desk.settle(&mut self.shelf);
+        effects
     }
 
     pub(crate) fn check(&self, order: &Order) -> Result<(), Mistake> {
@@ -278,12 +280,12 @@ impl Office {
     }
 
     pub(crate) fn standing(&self, id: &MessageId) -> Standing {
-        self.exchange(id).standing()
+        self.exchange(id).standing().clone()
     }
 
     pub(crate) fn due(&self, id: &MessageId) -> Option<Due> {
         let exchange = self.exchange(id);
-        self.desk.due_of(&exchange, &exchange.standing())
+        self.desk.due_of(&exchange)
     }
 
     /// Time passes to `now`: what has passed without what was owed is recorded, and reminders are sealed.

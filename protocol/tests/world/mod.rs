@@ -314,7 +314,9 @@ impl House {
         let leaf = LeafIndex(self.shelf.records.len() as u64);
         let staged = Staged { leaf, at: self.now, record, message };
         self.shelf.records.push(staged.clone());
-        self.desk.apply(&mut self.shelf, &staged)
+        let effects = self.desk.apply(&mut self.shelf, &staged);
+        self.desk.settle(&mut self.shelf);
+        effects
     }
 
     pub(crate) fn order(&mut self, order: Order) -> Vec<Effect> {
