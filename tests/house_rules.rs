@@ -26,7 +26,16 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rcgen", &["node/src/http.rs"]),
     ("rust_iso3166", &["node/src/init.rs"]),
     ("rustix", &["node/src/main.rs"]),
-    ("rustls", &["cli/src/client.rs", "node/src/http.rs", "node/src/demo/office.rs", "tests/processes.rs"]),
+    (
+        "rustls",
+        &[
+            "cli/src/client.rs",
+            "node/src/http.rs",
+            "node/src/demo/office.rs",
+            "tests/benches/load.rs",
+            "tests/processes.rs",
+        ],
+    ),
     ("schemars", &["node/src/config.rs"]),
     ("serde_json_canonicalizer", &["protocol/src/json.rs"]),
     ("sha2", &["protocol/src/merkle.rs"]),

@@ -26,6 +26,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::processes::House;
+use crate::proxy::Proxy;
 
 /// How long an honest node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Liar {
     /// Receipts that the peer gave it, in the order they came.
     pub receipts: Vec<Logged>,
+    /// The size of its log that the peer holds, as far as it told.
+    held: u64,
     us: NodeId,
     peer: NodeId,
     keys: Keys,
@@ -47,6 +50,11 @@ pub struct Liar {
 impl Liar {
     /// Whoever holds a copy of the folder of `house` may be this. `house` itself does not run; its folder is left alone.
     pub fn with_copy_of(house: &House, peer: &House) -> Self {
+        Self::reaching(house, peer, None)
+    }
+
+    /// The same, but it reaches its peer through `proxy`.
+    pub fn reaching(house: &House, peer: &House, proxy: Option<&Proxy>) -> Self {
         let data = tempfile::tempdir().expect("a folder for the test");
         copy(&house.at("data"), data.path());
         let keys = Keys::read(&house.at("keys")).expect("init made them");
@@ -73,10 +81,13 @@ impl Liar {
         network.admit(vec![PeerAddress {
             node: set.node.clone(),
             peer_ids: set.peers.iter().map(|identity| identity.peer_id.clone()).collect(),
-            addrs: set.addrs.clone(),
+            addrs: match proxy {
+                Some(proxy) => vec![proxy.address()],
+                None => set.addrs.clone(),
+            },
         }]);
         let (peer, receipts) = (set.node.clone(), Vec::new());
-        Self { receipts, us, peer, keys, log, network, events, runtime, _data: data }
+        Self { receipts, held: 0, us, peer, keys, log, network, events, runtime, _data: data }
     }
 
     /// Entries in its log.
@@ -118,6 +129,27 @@ impl Liar {
 
     /// Hand these messages over, with a head that starts where the peer's size of this log is `old`.
     pub fn says(&mut self, old: u64, messages: &[&(LeafIndex, Verified)]) -> MailReply {
+        self.tries(old, messages).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same, from where the peer is as far as it told, whatever becomes of it.
+    pub fn goes_on(&mut self, messages: &[&(LeafIndex, Verified)]) {
+        let size = self.log_size();
+        match self.tries(self.held, messages) {
+            Ok(MailReply::Cosigned { .. }) => self.held = size,
+            Ok(MailReply::Stale { held }) => {
+                let size = |held: &String| {
+                    let signed = SignedNote::parse(held).ok()?;
+                    Some(Checkpoint::parse(signed.text()).ok()?.head.size)
+                };
+                self.held = held.as_ref().and_then(size).unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+
+    /// The same as [`says`](Self::says), but it may fail.
+    pub fn tries(&mut self, old: u64, messages: &[&(LeafIndex, Verified)]) -> Result<MailReply, String> {
         let head = self.log.checkpoint().clone();
         let size = head.head().size;
         let post = |(leaf, verified): &&(LeafIndex, Verified)| Posted {
@@ -140,8 +172,20 @@ impl Liar {
         self.network.send(&self.peer, mail.frame());
         loop {
             match self.next() {
-                Event::Answered { frame, .. } => return MailReply::parse(&frame).expect("a response"),
-                Event::Failed { why, .. } => panic!("{why}"),
+                Event::Answered { frame, .. } => return Ok(MailReply::parse(&frame).expect("a response")),
+                Event::Failed { why, .. } => return Err(why.to_string()),
+                other => self.hears(other),
+            }
+        }
+    }
+
+    /// Hand any bytes over, as if they were mail. Whether they were answered.
+    pub fn babbles(&mut self, bytes: Vec<u8>) -> bool {
+        self.network.send(&self.peer, bytes);
+        loop {
+            match self.next() {
+                Event::Answered { .. } => return true,
+                Event::Failed { .. } => return false,
                 other => self.hears(other),
             }
         }

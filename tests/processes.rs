@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::proxy::Proxy;
+
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -108,13 +110,30 @@ impl House {
 
     /// Make the node of `state` in this folder.
     pub fn within(state: &str, kept: TempDir) -> Self {
+        let port = free_port();
+        Self::made(state, kept, port, port)
+    }
+
+    /// Make the node of `state`, which its peers reach through `proxy` only.
+    pub fn behind(state: &str, proxy: &Proxy) -> Self {
+        let kept = tempfile::tempdir().expect("a folder for the test");
+        Self::made(state, kept, proxy.target(), proxy.port())
+    }
+
+    /// The same, in this folder.
+    pub fn within_behind(state: &str, kept: TempDir, proxy: &Proxy) -> Self {
+        Self::made(state, kept, proxy.target(), proxy.port())
+    }
+
+    /// It listens to its peers at one port, and its key set names another.
+    fn made(state: &str, kept: TempDir, peer_port: u16, shown_port: u16) -> Self {
         let folder = kept.path().join("node");
         let node = format!("firearms.example.{}/liaison", state.to_lowercase());
-        let (peer_port, api_port) = (free_port(), free_port());
+        let api_port = free_port();
         let made = run(Command::new(program("liaison-node"))
             .args(["init", "--node", &node, "--state", state, "--authority"])
             .arg(format!("Licensing Bureau of {state}"))
-            .args(["--listen", &address(peer_port), "--address", &address(peer_port)])
+            .args(["--listen", &address(peer_port), "--address", &address(shown_port)])
             .args(["--api", &format!("127.0.0.1:{api_port}"), "--folder"])
             .arg(&folder)
             .arg("--roots")
@@ -143,6 +162,16 @@ impl House {
     /// Where peers reach it.
     pub fn address(&self) -> String {
         address(self.peer_port)
+    }
+
+    /// The port where it listens to its peers.
+    pub fn peer_port(&self) -> u16 {
+        self.peer_port
+    }
+
+    /// The port where operators reach it.
+    pub fn api_port(&self) -> u16 {
+        self.api_port
     }
 
     /// Where operators reach it.
@@ -174,18 +203,32 @@ impl House {
     }
 
     /// Start the node by this command, and wait until it answers.
-    pub fn start_as(&mut self, mut command: Command) {
+    pub fn start_as(&mut self, command: Command) {
+        self.launch(command);
+        wait_for("the node answers", || {
+            self.must_run();
+            let answer = self.api.ask("GET", "/v1/health", None, None).ok()?;
+            (answer.status == 200).then_some(())
+        });
+    }
+
+    /// Start the node by this command, and wait for nothing.
+    pub fn launch(&mut self, mut command: Command) {
         assert!(self.running.is_none(), "the node runs already");
         let told = File::options().append(true).open(self.told.path()).expect("the file is ours");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(told).spawn();
         self.running = Some(child.expect("the program is built"));
-        wait_for("the node answers", || {
-            if let Some(status) = self.ended() {
-                panic!("{} did not start ({status}):\n{}", self.node, self.last_words());
-            }
-            let answer = self.api.ask("GET", "/v1/health", None, None).ok()?;
-            (answer.status == 200).then_some(())
-        });
+    }
+
+    /// A node that was started is there, or says why not.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended.
+    pub fn must_run(&mut self) {
+        if let Some(status) = self.ended() {
+            panic!("{} does not run ({status}):\n{}", self.node, self.last_words());
+        }
     }
 
     /// Ask the node to stop, and wait until it has.
@@ -206,6 +249,15 @@ impl House {
         let status = wait_for("the node ends", || self.ended());
         self.running = None;
         status
+    }
+
+    /// Whether there is no process: it was not started, or it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let gone = self.running.is_none() || self.ended().is_some();
+        if gone {
+            self.running = None;
+        }
+        gone
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {

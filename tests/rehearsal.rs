@@ -2,14 +2,16 @@
 //!
 //! Everything comes from one seed, so that what fails once fails again. [`SimDisk`] stands in for the disk,
 //! [`World`] for everything else around the nodes: network, clocks, power, officers. What must hold is asserted
-//! by the tests, not here. [`processes`] has what drives real ones,
+//! by the tests, not here. [`processes`] has what drives real ones, [`proxy`] a bad line between them,
 //! and [`liar`] a State among those that does not keep to the rules.
 
 mod dice;
 pub mod liar;
 mod officers;
 pub mod processes;
+pub mod proxy;
 mod sim_disk;
+pub mod small_disk;
 mod world;
 
 pub use dice::Dice;

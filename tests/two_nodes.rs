@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use liaison_protocol::operator::{ExchangeView, NodeView, PeerView, Problem, Side, State};
 use liaison_tests::processes::{Api, House, admit, introduce, program, run, said, two, wait_for};
+use liaison_tests::small_disk::SmallDisk;
 use serde_json::{Value, json};
 
 /// A licence list: one in force, one past its day, one taken back; `more` is added to it.
@@ -837,7 +838,7 @@ fn a_file_that_cannot_grow_stops_the_node_and_loses_nothing() {
 #[test]
 fn a_full_disk_stops_the_node_and_loses_nothing() {
     let kept = tempfile::tempdir().expect("a folder for the test");
-    let Some(mut disk) = SmallDisk::mount(kept.path()) else {
+    let Some(disk) = SmallDisk::mount(kept.path(), 3) else {
         eprintln!("not run: this process may not mount a file system");
         return;
     };
@@ -849,7 +850,7 @@ fn a_full_disk_stops_the_node_and_loses_nothing() {
     assert!(acknowledged.len() > 10, "{}", acknowledged.len());
     assert_told_what_to_do(&ken);
     // Started without any more room it says the same again, or runs; it does not make things worse.
-    disk.grow();
+    disk.resize(64);
     assert_nothing_is_missing(&mut ken, &per, &acknowledged);
     drop(ken);
 }
@@ -867,28 +868,6 @@ fn assert_nothing_is_missing(ken: &mut House, per: &House, acknowledged: &[Strin
     assert_eq!(arrived, listed);
     assert!(ken.stop().success());
     assert_log_holds(ken);
-}
-
-/// A file system of its own, a few MiB large, in memory.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Option<Self> {
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "liaison-test"]).arg(at).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.into()))
-    }
-
-    fn grow(&mut self) {
-        let grown = run(Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0));
-        assert!(grown.status.success(), "{}", said(&grown));
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use liaison_protocol::authority::{NodeId, Timestamp};
@@ -120,6 +121,20 @@ pub struct Reader<D: Disk> {
     tail: Arc<RwLock<Tail>>,
     files: Arc<RwLock<Vec<RecordsFile>>>,
     tiles: Arc<Mutex<TilesAtHand>>,
+}
+
+/// A record as it was read.
+pub struct Unopened {
+    leaf: LeafIndex,
+    at: Timestamp,
+    record: Vec<u8>,
+}
+
+impl Unopened {
+    /// Make sense of it.
+    pub fn open(self) -> Result<Staged, LogError> {
+        staged(self.leaf, self.at, &self.record)
+    }
 }
 
 /// Hash tiles by level and index.
@@ -353,6 +368,59 @@ impl<D: Disk> Reader<D> {
     /// The record at `leaf`, which must be committed, its message unopened: to open one costs more than to read it.
     pub fn bare(&self, leaf: LeafIndex) -> Result<Record, LogError> {
         parsed(leaf, &self.written(leaf)?.2)
+    }
+
+    /// The records of `leaves`, which must be committed, unopened. What lies together is read in one go: for a replay.
+    pub fn stretch(&self, leaves: Range<u64>) -> Result<Vec<Unopened>, LogError> {
+        let mut found = self.lying_together(leaves.clone())?;
+        for leaf in (leaves.start + found.len() as u64..leaves.end).map(LeafIndex) {
+            let (at, _, record) = self.written(leaf)?;
+            found.push(Unopened { leaf, at, record });
+        }
+        Ok(found)
+    }
+
+    /// The first of these records, as far as they lie behind each other in one file. Not the last one there: where it
+    /// ends it says only itself.
+    fn lying_together(&self, leaves: Range<u64>) -> Result<Vec<Unopened>, LogError> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(place) = files.iter().rposition(|file| file.first <= leaves.start) else {
+            return Ok(Vec::new());
+        };
+        let next_file = files.get(place + 1).map_or(u64::MAX, |file| file.first);
+        let last = leaves.end.min(next_file).min(self.tail().first).saturating_sub(1);
+        let Some(many) = last.checked_sub(leaves.start).filter(|many| *many > 0) else {
+            return Ok(Vec::new());
+        };
+        let path = &files[place].name;
+        let len = (many as usize + 1) * 8;
+        let positions =
+            self.disk.read_at(POSITIONS, leaves.start * 8, len).map_err(io_at("read", POSITIONS))?;
+        let offsets: Vec<u64> = positions
+            .chunks_exact(8)
+            .map(|bytes| u64::from_be_bytes(bytes.try_into().expect("8 bytes")))
+            .collect();
+        let first = offsets[0];
+        let end = offsets[many as usize];
+        if end < first || end > self.disk.len(path).map_err(io_at("read", path))?.unwrap_or(0) {
+            return damaged(path, format!("records {} to {last} are not there", leaves.start));
+        }
+        let bytes = self.disk.read_at(path, first, (end - first) as usize).map_err(io_at("read", path))?;
+        let lines = (leaves.start..).map(LeafIndex).zip(offsets.windows(2));
+        lines
+            .map(|(leaf, ends)| {
+                let line = ends[0].checked_sub(first).and_then(|start| {
+                    bytes
+                        .get(start as usize..ends[1].checked_sub(first)? as usize)?
+                        .split_at_checked(12 + SALT_LEN)
+                });
+                let Some((head, record)) = line else {
+                    return damaged(path, format!("record {leaf} is cut short"));
+                };
+                let at = Timestamp(u64::from_be_bytes(head[4..12].try_into().expect("8 bytes")));
+                Ok(Unopened { leaf, at, record: record.to_vec() })
+            })
+            .collect()
     }
 
     /// The record at `leaf` as its entry commits to it, the salt and the bytes; it must be committed.
@@ -641,8 +709,8 @@ struct Frame<'a> {
 }
 
 struct FrameLine {
-    entry: std::ops::Range<usize>,
-    record: std::ops::Range<usize>,
+    entry: Range<usize>,
+    record: Range<usize>,
 }
 
 impl FrameLine {

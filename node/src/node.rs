@@ -33,7 +33,7 @@ use crate::blobs::{Blobs, Found};
 use crate::disk::Disk;
 use crate::keys::Keys;
 use crate::lanes::{InFlight, Lane};
-use crate::log::{Log, LogError, Place, Reader, Spiller, witnessed_file};
+use crate::log::{Log, LogError, Place, Reader, Spiller, Unopened, witnessed_file};
 use crate::register::{Firearms, Licences, Register};
 use crate::store::{Store, StoreError};
 
@@ -48,7 +48,9 @@ const LOOK_BACK: i32 = 400;
 /// Times that have passed, recorded in one round.
 const MOST_PASSED: usize = 256;
 /// Entries replayed between two commits of the index.
-const REPLAY_STEP: u64 = 4096;
+const REPLAY_STEP: u64 = 16_384;
+/// Entries read at a time for a replay.
+const REPLAY_READ: u64 = 1024;
 
 /// What stops a node. Nothing that is not recorded has left the house.
 #[derive(Debug, thiserror::Error)]
@@ -408,16 +410,20 @@ impl<D: Disk> Node<D> {
             failed,
             listening: Vec::new(),
         };
-        for leaf in reached..size {
-            let Some(staged) = node.log.record(LeafIndex(leaf))? else { break };
-            // What was owed then is recorded right behind: a round is atomic.
-            with_desk!(&mut node, |desk, shelf| desk.apply(&mut shelf, &staged));
-            if (leaf + 1).is_multiple_of(REPLAY_STEP) {
-                node.commit_index(leaf + 1)?;
-                // As far as it is read, it need not be read again: whatever ends this start.
-                node.store.rows().sync()?;
-                progress(leaf + 1 - reached, size - reached);
-            }
+        // What is read next is read and opened while this is folded: opening takes longer than anything else.
+        let reader = node.log.reader().clone();
+        let read = |from: u64| -> Result<Vec<Staged>, LogError> {
+            let stretch = reader.stretch(from..size.min(from + REPLAY_READ))?;
+            stretch.into_par_iter().map(Unopened::open).collect()
+        };
+        let mut from = reached;
+        let mut at_hand = read(from)?;
+        while !at_hand.is_empty() {
+            let next = from + at_hand.len() as u64;
+            let (ahead, folded) = rayon::join(|| read(next), || node.replay(&at_hand));
+            folded?;
+            (from, at_hand) = (next, ahead?);
+            progress(from - reached, size - reached);
         }
         node.commit_index(size)?;
         node.firearms = node.desk.firearms().map(firearms).unwrap_or_default();
@@ -432,6 +438,21 @@ impl<D: Disk> Node<D> {
             })
             .collect();
         Ok((node, spiller))
+    }
+
+    /// Fold a stretch of our own log.
+    fn replay(&mut self, stretch: &[Staged]) -> Result<(), NodeError> {
+        for staged in stretch {
+            // What was owed then is recorded right behind: a round is atomic.
+            with_desk!(self, |desk, shelf| desk.apply(&mut shelf, staged));
+            let reached = staged.leaf.0 + 1;
+            if reached.is_multiple_of(REPLAY_STEP) {
+                self.commit_index(reached)?;
+                // As far as it is folded, it need not be read again: whatever ends this start.
+                self.store.rows().sync()?;
+            }
+        }
+        Ok(())
     }
 
     /// Two officers have made sure that this data folder is the newest: record it, and sign again.

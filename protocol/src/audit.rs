@@ -2,13 +2,14 @@
 //!
 //! Every entry is hashed again, every tile compared with what the entries make of it, the root with the
 //! signed checkpoint, and earlier heads that others hold with the tree as it passed their sizes. It runs in
-//! steps of 256 entries and keeps only the tiles in progress in memory. Whether an entry says something
+//! steps of 256 entries and keeps only the tiles in progress in memory; the steps themselves are in order, but what
+//! they are made from can be read and hashed in any order, by as many threads as the caller has. Whether an entry says something
 //! sensible is left to the caller, who may look at each; whether cosigners are to be believed is left to
 //! policy.
 
 mod log_folder;
 
-pub use log_folder::{ListedFolder, LogFlaw, Report, Witnessed, verify_log};
+pub use log_folder::{Hands, ListedFolder, LogFlaw, OneHand, Report, Witnessed, verify_log, verify_log_by};
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -85,7 +86,27 @@ impl<'a, F: Folder> Audit<'a, F> {
     /// After a flaw every further step says the same.
     pub fn step<E: fmt::Display>(
         &mut self,
-        look: impl FnMut(LeafIndex, &[u8]) -> Result<(), E>,
+        mut look: impl FnMut(LeafIndex, &[u8]) -> Result<(), E>,
+    ) -> Result<Option<Progress>, AuditFlaw> {
+        if self.outcome.is_some() {
+            return self.take(Block::empty(), |_, ()| Ok::<(), E>(()));
+        }
+        let (blocks, next) = (self.blocks(), self.tree.size() / u64::from(TILE_WIDTH));
+        let block = if next < blocks.count() { blocks.read(next, &mut look) } else { Block::empty() };
+        self.take(block, |_, ()| Ok::<(), E>(()))
+    }
+
+    /// The blocks of 256 entries that are to be [taken](Self::take), in their order.
+    pub fn blocks(&self) -> Blocks<'a, F> {
+        Blocks { folder: self.folder, size: self.signed.head().size }
+    }
+
+    /// The same as [`step`](Self::step) with the next block, which was read before. `look` sees what was made of each
+    /// entry, in order.
+    pub fn take<T, E: fmt::Display>(
+        &mut self,
+        block: Block<T>,
+        look: impl FnMut(LeafIndex, T) -> Result<(), E>,
     ) -> Result<Option<Progress>, AuditFlaw> {
         match &self.outcome {
             Some(Ok(())) => return Ok(None),
@@ -93,7 +114,7 @@ impl<'a, F: Folder> Audit<'a, F> {
             None => {}
         }
         let size = self.signed.head().size;
-        let step = self.block(look);
+        let step = self.check(block, look);
         if step.is_err() || self.tree.size() == size {
             self.outcome = Some(step.clone());
         }
@@ -109,15 +130,24 @@ impl<'a, F: Folder> Audit<'a, F> {
         Ok(self.signed)
     }
 
-    fn block<E: fmt::Display>(
+    fn check<T, E: fmt::Display>(
         &mut self,
-        look: impl FnMut(LeafIndex, &[u8]) -> Result<(), E>,
+        block: Block<T>,
+        mut look: impl FnMut(LeafIndex, T) -> Result<(), E>,
     ) -> Result<(), AuditFlaw> {
         let size = self.signed.head().size;
         let from = self.tree.size();
         if from < size {
-            let width = (size - from).min(TILE_WIDTH.into()) as u16;
-            self.entries(Tile { level: 0, index: from / u64::from(TILE_WIDTH), width }, look)?;
+            let Block { file, hashes, made, flaw } = block;
+            hashes.into_iter().for_each(|hash| _ = self.tree.append(hash));
+            for (leaf, made) in (from..).map(LeafIndex).zip(made) {
+                look(leaf, made).map_err(|why| AuditFlaw::Entry {
+                    file: file.clone(),
+                    leaf,
+                    why: why.to_string(),
+                })?;
+            }
+            flaw.map_or(Ok(()), Err)?;
         }
         let now = self.tree.size();
         for tile in tile::new_tiles(from, now).filter(|tile| tile.level > 0 && tile.is_full()) {
@@ -143,12 +173,71 @@ impl<'a, F: Folder> Audit<'a, F> {
         Ok(())
     }
 
-    /// Hash a bundle's entries, compare them with their tile, add them to the tree, let `look` see them.
-    fn entries<E: fmt::Display>(
-        &mut self,
-        tile: Tile,
-        mut look: impl FnMut(LeafIndex, &[u8]) -> Result<(), E>,
+    /// Compare a tile above the leaves with the tree.
+    fn nodes(&self, tile: Tile) -> Result<(), AuditFlaw> {
+        let (file, stored) = self.blocks().hashes(tile)?;
+        let computed = tile.hashes(&self.tree).expect("the tiles in progress are not forgotten");
+        match (0..).zip(computed.iter().zip(&stored)).find(|(_, (computed, stored))| computed != stored) {
+            None => Ok(()),
+            Some((place, _)) => {
+                let leaves = tile.leaves(place);
+                Err(AuditFlaw::Node { file, from: leaves.start, to: leaves.end })
+            }
+        }
+    }
+
+    /// The root at `size`, which lies in the block that was read last.
+    fn root(&self, size: u64) -> Hash {
+        merkle::root(&self.tree, size).expect("what was complete before this block is not forgotten")
+    }
+}
+
+/// Reads the blocks of a folder under audit: in any order, from any thread.
+pub struct Blocks<'a, F> {
+    folder: &'a F,
+    size: u64,
+}
+
+/// 256 entries, or those at the end, hashed and held against their tile.
+pub struct Block<T> {
+    file: String,
+    hashes: Vec<Hash>,
+    made: Vec<T>,
+    /// What is wrong behind those.
+    flaw: Option<AuditFlaw>,
+}
+
+impl<T> Block<T> {
+    fn empty() -> Self {
+        Self { file: String::new(), hashes: Vec::new(), made: Vec::new(), flaw: None }
+    }
+}
+
+impl<F: Folder> Blocks<'_, F> {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.size.div_ceil(TILE_WIDTH.into())
+    }
+
+    /// Read one: hash its entries, compare them with their tile, `make` something of each.
+    pub fn read<T, E: fmt::Display>(
+        &self,
+        index: u64,
+        mut make: impl FnMut(LeafIndex, &[u8]) -> Result<T, E>,
+    ) -> Block<T> {
+        let mut block = Block::empty();
+        block.flaw = self.fill(&mut block, index, &mut make).err();
+        block
+    }
+
+    fn fill<T, E: fmt::Display>(
+        &self,
+        block: &mut Block<T>,
+        index: u64,
+        make: &mut impl FnMut(LeafIndex, &[u8]) -> Result<T, E>,
     ) -> Result<(), AuditFlaw> {
+        let width = (self.size - index * u64::from(TILE_WIDTH)).min(TILE_WIDTH.into()) as u16;
+        let tile = Tile { level: 0, index, width };
         let (found, file, bytes) = self.tile_file(tile, Tile::entries_path)?;
         let mut entries = Vec::with_capacity(found.width.into());
         for (place, entry) in (0..).zip(decode_bundle(&bytes, found.width)) {
@@ -164,35 +253,17 @@ impl<'a, F: Folder> Audit<'a, F> {
                 let leaf = tile.leaves(place).start;
                 return Err(AuditFlaw::Leaf { entries: file, leaf, tile: tile_file });
             }
-            self.tree.append(hash);
+            block.hashes.push(hash);
         }
+        block.file.clone_from(&file);
         for (place, entry) in (0..).zip(entries) {
             let leaf = tile.leaves(place).start;
-            look(leaf, entry).map_err(|why| AuditFlaw::Entry {
-                file: file.clone(),
-                leaf,
-                why: why.to_string(),
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Compare a tile above the leaves with the tree.
-    fn nodes(&self, tile: Tile) -> Result<(), AuditFlaw> {
-        let (file, stored) = self.hashes(tile)?;
-        let computed = tile.hashes(&self.tree).expect("the tiles in progress are not forgotten");
-        match (0..).zip(computed.iter().zip(&stored)).find(|(_, (computed, stored))| computed != stored) {
-            None => Ok(()),
-            Some((place, _)) => {
-                let leaves = tile.leaves(place);
-                Err(AuditFlaw::Node { file, from: leaves.start, to: leaves.end })
+            match make(leaf, entry) {
+                Ok(made) => block.made.push(made),
+                Err(why) => return Err(AuditFlaw::Entry { file, leaf, why: why.to_string() }),
             }
         }
-    }
-
-    /// The root at `size`, which lies in the block that was read last.
-    fn root(&self, size: u64) -> Hash {
-        merkle::root(&self.tree, size).expect("what was complete before this block is not forgotten")
+        Ok(())
     }
 
     /// The file of a tile and its hashes.

@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use liaison_protocol::audit::{Folder, ListedFolder, verify_log};
+use liaison_protocol::audit::{Folder, Hands, ListedFolder, verify_log_by};
 use liaison_protocol::key_set::Fingerprint;
 use liaison_protocol::operator::{CheckpointView, InclusionView};
 
@@ -52,7 +54,7 @@ pub(super) fn verify(folder: &Path, fingerprint: Option<&Fingerprint>) -> Result
         ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} entries, {eta} left")
             .expect("a template of ours"),
     );
-    let verified = verify_log(&disk, fingerprint, |made| {
+    let verified = verify_log_by(&AllHands, &disk, fingerprint, |made| {
         bar.set_length(made.size);
         bar.set_position(made.checked);
     });
@@ -90,6 +92,40 @@ fn log_folder(folder: &Path) -> Result<PathBuf, Error> {
         ))
     })
 }
+
+/// All processors of this machine: entries are read and hashed on each.
+struct AllHands;
+
+impl Hands for AllHands {
+    fn each<T: Send>(&self, count: u64, make: impl Fn(u64) -> T + Sync, mut take: impl FnMut(T) -> bool) {
+        let many = thread::available_parallelism().map_or(1, usize::from).min(MOST_HANDS);
+        thread::scope(|scope| {
+            let make = &make;
+            let workers: Vec<mpsc::Receiver<T>> = (0..many)
+                .map(|first| {
+                    let (made, next) = mpsc::sync_channel(AHEAD);
+                    scope.spawn(move || {
+                        // Ends when nobody takes any more.
+                        let _ = (first as u64..count)
+                            .step_by(many)
+                            .try_for_each(|number| made.send(make(number)));
+                    });
+                    next
+                })
+                .collect();
+            // In turn: so they are in order.
+            let _ = workers
+                .iter()
+                .cycle()
+                .try_for_each(|worker| worker.recv().is_ok_and(&mut take).then_some(()));
+        });
+    }
+}
+
+/// Most threads that read a log.
+const MOST_HANDS: usize = 16;
+/// Blocks that each of them may be ahead of what is taken.
+const AHEAD: usize = 8;
 
 /// A log folder on disk.
 struct Disk(PathBuf);
@@ -168,6 +204,22 @@ mod tests {
         assert_eq!((error.exit_code(), error.to_string().as_str()), (1, expected));
         fs::remove_file(log.join("checkpoint")).expect("it is there");
         assert_eq!(verify(data.path(), None).map_err(|error| error.exit_code()).err(), Some(1));
+    }
+
+    #[test]
+    fn many_hands_hand_over_in_order_and_stop_when_told() {
+        for (count, stop, expected) in [(0, 9, 0), (1, 9, 1), (1000, 5000, 1000), (1000, 17, 18)] {
+            let mut taken = Vec::new();
+            AllHands.each(
+                count,
+                |number| number * 2,
+                |twice| {
+                    taken.push(twice);
+                    twice != stop * 2
+                },
+            );
+            assert_eq!(taken, (0..expected).map(|number| number * 2).collect::<Vec<_>>());
+        }
     }
 
     #[test]

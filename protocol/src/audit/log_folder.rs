@@ -74,7 +74,33 @@ pub struct Witnessed {
 ///
 /// If `expected` is given, the root of `key-sets` must have that fingerprint; else whoever reads the report
 /// compares it. `progress` hears how many entries were checked.
-pub fn verify_log<F: ListedFolder>(
+pub fn verify_log<F: ListedFolder + Sync>(
+    folder: &F,
+    expected: Option<&Fingerprint>,
+    progress: impl FnMut(Progress),
+) -> Result<Report, LogFlaw> {
+    verify_log_by(&OneHand, folder, expected, progress)
+}
+
+/// Who does what can be done in any order.
+pub trait Hands {
+    /// `make` something of each number below `count`, in any order, and let `take` have it in order, until that says
+    /// stop (`false`).
+    fn each<T: Send>(&self, count: u64, make: impl Fn(u64) -> T + Sync, take: impl FnMut(T) -> bool);
+}
+
+/// One thing after the other.
+pub struct OneHand;
+
+impl Hands for OneHand {
+    fn each<T: Send>(&self, count: u64, make: impl Fn(u64) -> T + Sync, mut take: impl FnMut(T) -> bool) {
+        let _ = (0..count).all(|number| take(make(number)));
+    }
+}
+
+/// The same as [`verify_log`], with more hands than one.
+pub fn verify_log_by<F: ListedFolder + Sync>(
+    hands: &impl Hands,
     folder: &F,
     expected: Option<&Fingerprint>,
     mut progress: impl FnMut(Progress),
@@ -100,7 +126,26 @@ pub fn verify_log<F: ListedFolder>(
     };
     let mut audit = Audit::open(folder, &log.origin, key, &heads).map_err(of_witness)?;
     let mut contents = Contents::default();
-    while let Some(made) = audit.step(|leaf, line| contents.read(leaf, line)).map_err(of_witness)? {
+    let blocks = audit.blocks();
+    let mut outcome = Ok(Some(Progress { checked: 0, size: audit.checkpoint().head().size }));
+    hands.each(
+        blocks.count(),
+        |index| blocks.read(index, |_, line| Line::read(line)),
+        |block| {
+            outcome = audit.take(block, |leaf, line| contents.take(leaf, line));
+            if let Ok(Some(made)) = outcome {
+                progress(made);
+            }
+            outcome.is_ok()
+        },
+    );
+    outcome.map_err(of_witness)?;
+    // An empty log has no block, and is checked all the same.
+    let mut look = |leaf, line: &[u8]| -> Result<(), String> {
+        let line = Line::read(line).map_err(|why| why.to_string())?;
+        contents.take(leaf, line).map_err(|why| why.to_string())
+    };
+    while let Some(made) = audit.step(&mut look).map_err(of_witness)? {
         progress(made);
     }
     Ok(Report { signed: audit.checkpoint().clone(), chain, contents, witnesses })
@@ -241,40 +286,44 @@ struct Contents {
     times: Option<(Timestamp, Timestamp)>,
 }
 
+/// What an audit of the whole looks at in an entry.
+struct Line {
+    kind: EntryKind,
+    at: Timestamp,
+}
+
+impl Line {
+    fn read(line: &[u8]) -> Result<Self, BadEntry> {
+        let entry = str::from_utf8(line).map_err(|_| BadEntry).and_then(Entry::parse)?;
+        Ok(Self { kind: entry.k, at: entry.t })
+    }
+}
+
 impl Contents {
     /// Take the next entry, if it can stand there.
-    fn read(&mut self, leaf: LeafIndex, line: &[u8]) -> Result<(), EntryFlaw> {
-        let entry = str::from_utf8(line).map_err(|_| BadEntry).and_then(Entry::parse)?;
-        if (entry.k == EntryKind::Genesis) != (leaf == LeafIndex(0)) {
+    fn take(&mut self, leaf: LeafIndex, Line { kind, at }: Line) -> Result<(), EntryFlaw> {
+        if (kind == EntryKind::Genesis) != (leaf == LeafIndex(0)) {
             return Err(EntryFlaw::Genesis);
         }
-        let (first, before) = self.times.unwrap_or((entry.t, entry.t));
-        if entry.t < before {
-            return Err(EntryFlaw::Time { at: entry.t, before });
+        let (first, before) = self.times.unwrap_or((at, at));
+        if at < before {
+            return Err(EntryFlaw::Time { at, before });
         }
-        self.times = Some((first, entry.t));
-        *self.kinds.entry(entry.k).or_default() += 1;
+        self.times = Some((first, at));
+        *self.kinds.entry(kind).or_default() += 1;
         Ok(())
     }
 }
 
 /// Why an entry cannot stand where it stands.
 enum EntryFlaw {
-    Form(BadEntry),
     Genesis,
     Time { at: Timestamp, before: Timestamp },
-}
-
-impl From<BadEntry> for EntryFlaw {
-    fn from(bad: BadEntry) -> Self {
-        Self::Form(bad)
-    }
 }
 
 impl fmt::Display for EntryFlaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Form(bad) => bad.fmt(f),
             Self::Genesis => f.write_str("a log has its genesis at leaf 0 and nowhere else"),
             Self::Time { at, before } => write!(f, "made at {at}, before the entry before it ({before})"),
         }
