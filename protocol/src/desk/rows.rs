@@ -1,0 +1,68 @@
+//! The rows of the shelf: their keys, and how they are written.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Shelf, Table};
+use crate::authority::{Line, NodeId};
+use crate::entry::IdempotencyKey;
+use crate::licence::LicenceNo;
+use crate::merkle::Hash;
+use crate::message::MessageId;
+
+/// Longest row of the index, in bytes.
+pub(super) const ROW: usize = 1024;
+
+/// Most bytes of a text in the line of an exchange, as JSON writes it.
+pub(super) const MAX_SHOWN: usize = 160;
+
+/// Shorten `text` to at most `limit` bytes of JSON: quotation marks count twice there.
+pub(super) fn cut(text: &mut String, limit: usize) {
+    let mut written = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        written += if matches!(char, '"' | '\\') { 2 } else { char.len_utf8() };
+        written > limit
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
+    }
+}
+
+pub(super) fn note_key(shelf: &mut impl Shelf, key: &IdempotencyKey, exchange: &MessageId) {
+    let row = [key.digest.as_bytes().as_slice(), exchange.0.as_bytes()].concat();
+    shelf.put(Table::Key, key.key.as_str().as_bytes(), row);
+}
+
+pub(super) fn message_id(bytes: &[u8]) -> Option<MessageId> {
+    Some(MessageId(Hash::from_bytes(bytes.try_into().ok()?)))
+}
+
+/// A node id has no NUL, so this separates.
+pub(super) fn peer_key(node: &NodeId, rest: &[u8]) -> Vec<u8> {
+    [node.as_str().as_bytes(), &[0], rest].concat()
+}
+
+pub(super) fn licence_digest(licence: &LicenceNo) -> Hash {
+    Hash::of(licence.canonical().as_bytes())
+}
+
+pub(super) fn asked_key_of_peer(licence: &LicenceNo, peer: &NodeId) -> Vec<u8> {
+    [licence_digest(licence).as_bytes().as_slice(), &peer_key(peer, &[])].concat()
+}
+
+pub(super) fn asked_key(licence: &LicenceNo, peer: &NodeId, exchange: &MessageId) -> Vec<u8> {
+    [asked_key_of_peer(licence, peer).as_slice(), exchange.0.as_bytes()].concat()
+}
+
+/// A line has no NUL, so this separates.
+pub(super) fn case_key(trace_case: &Line, exchange: Option<&MessageId>) -> Vec<u8> {
+    let id = exchange.map_or(&[][..], |id| id.0.as_bytes());
+    [trace_case.as_str().as_bytes(), &[0], id].concat()
+}
+
+pub(super) fn write<T: Serialize>(row: &T) -> Vec<u8> {
+    serde_json::to_vec(row).expect("rows have string keys")
+}
+
+pub(super) fn read<T: for<'de> Deserialize<'de>>(row: Option<Vec<u8>>) -> Option<T> {
+    serde_json::from_slice(&row?).ok()
+}
