@@ -151,7 +151,8 @@ impl Events {
 
     /// Follow what changes from now on, or what was changed by entries behind `after`.
     ///
-    /// False: that is too long ago, or still to come; then from now on.
+    /// False: that is too long ago, and some may be missed: then from the first that is kept. Or it is still to come, so a
+    /// place in another log: then from now on.
     pub fn follow(&self, after: Option<u64>) -> (Reader, bool) {
         let kept = self.kept();
         let all = kept.changes.len();
@@ -161,6 +162,7 @@ impl Events {
                 let seen = |(leaf, _): &Change| leaf.is_some_and(|leaf| leaf.0 <= after);
                 (kept.changes.iter().rposition(seen).map_or(0, |last| last + 1), true)
             }
+            Some(after) if after < kept.size => (0, false),
             Some(_) => (all, false),
         };
         (Reader { next: kept.first + skipped as u64, bell: self.bell.subscribe() }, is_whole)
@@ -226,6 +228,9 @@ mod tests {
         }
         let (mut reader, whole) = events.follow(Some(13));
         assert_eq!((whole, leaves(&events, &mut reader)), (true, None));
+        // Entries that change nothing of this have their place, too.
+        events.tell([], 20);
+        assert!(events.follow(Some(19)).1);
     }
 
     #[test]

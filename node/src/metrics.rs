@@ -191,7 +191,7 @@ impl Default for Inner {
         all.register("peer_outbox", help, inner.peer_outbox.clone());
         let help = "Exchanges with the peer that are open";
         all.register("peer_open_exchanges", help, inner.peer_open_exchanges.clone());
-        let help = "Entries of our log that the peer has not cosigned";
+        let help = "Entries of our log that the peer has not cosigned; a few stay so while nothing is said";
         all.register("peer_uncosigned", help, inner.peer_uncosigned.clone());
         let help = "From posting mail to the peer until its response";
         all.register("peer_mail_seconds", help, inner.peer_mail_seconds.clone());

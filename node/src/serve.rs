@@ -548,9 +548,7 @@ impl House {
         }
         let mut changes = self.node.take_changes();
         changes.append(&mut self.news);
-        if !changes.is_empty() {
-            self.events.tell(changes, self.node.log().checkpoint().head().size);
-        }
+        self.events.tell(changes, self.node.log().checkpoint().head().size);
     }
 
     fn now(&self) -> Now {

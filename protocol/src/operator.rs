@@ -1090,6 +1090,11 @@ pub enum EventView {
         /// Whether an officer of ours must act.
         for_officer: bool,
     },
+    /// The last one: whoever follows connects again with the last place that it saw, and misses nothing.
+    End {
+        /// Why.
+        why: String,
+    },
     /// Changes were missed: list exchanges and peers anew.
     Lost {
         /// Why.
@@ -1123,6 +1128,7 @@ impl EventView {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Exchange { .. } => "exchange",
+            Self::End { .. } => "end",
             Self::Lost { .. } => "lost",
             Self::Peer { .. } => "peer",
             Self::Ready { .. } => "ready",
@@ -1134,7 +1140,7 @@ impl EventView {
         match self {
             Self::Exchange { leaf, .. } => Some(*leaf),
             Self::Peer { leaf, .. } => *leaf,
-            Self::Lost { .. } | Self::Ready { .. } => None,
+            Self::End { .. } | Self::Lost { .. } | Self::Ready { .. } => None,
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn status(of: &Status<'_>) -> String {
         ("fingerprint", node.fingerprint.clone()),
         ("key set", format!("version {}, {}", node.key_set_version, expiry(node.key_set_expires))),
         ("log", format!("{} entries, root {root}", grouped(node.log_size))),
-        ("cosigned", cosigned(node.log_size, peers)),
+        ("cosigned", cosigned(peers)),
     ];
     rows.extend(node.disk_free.map(|free| ("disk", format!("{} free", bytes(free)))));
     rows.push(("for officers", waiting(for_officer, "--for-officer")));
@@ -121,17 +121,14 @@ fn waiting(page: &ExchangePage, flag: &str) -> String {
     }
 }
 
-fn cosigned(size: u64, peers: &[PeerView]) -> String {
+fn cosigned(peers: &[PeerView]) -> String {
     let active: Vec<_> = peers.iter().filter(|view| view.standing == PeerStanding::Active).collect();
-    let whole = active.iter().filter(|view| view.head_cosigned == Some(size)).count();
-    let furthest = active.iter().filter_map(|view| view.head_cosigned).max();
-    match (active.len(), furthest) {
+    let cosigned: Vec<_> = active.iter().filter_map(|view| view.head_cosigned).collect();
+    match (active.len(), cosigned.iter().max()) {
         (0, _) => "by nobody: there is no active peer".to_owned(),
-        (_, None) => {
-            "by no peer since this node started: no other State vouches for its newest part".to_owned()
-        }
+        (_, None) => "by no peer since this node started".to_owned(),
         (all, Some(furthest)) => {
-            format!("to its end by {whole} of {all} peers; furthest {} entries", grouped(furthest))
+            format!("by {} of {all} peers, up to {} entries", cosigned.len(), grouped(*furthest))
         }
     }
 }
@@ -177,6 +174,7 @@ pub(crate) fn event(event: &EventView) -> String {
             let state = word(state.as_str());
             format!("exchange {}  {who}: {}, {state}{officer}  (leaf {leaf})", short(exchange), topic(*kind))
         }
+        EventView::End { why } => format!("node     {why}"),
         EventView::Lost { why } => format!("LOST     {why}"),
         EventView::Peer { peer, connected, standing: None, .. } => {
             let cut = if *connected { ", and still connected" } else { "" };
@@ -221,8 +219,8 @@ pub(crate) fn peer_verdict(view: &PeerTestView) -> String {
     let of = |result| view.steps.iter().filter(move |step| step.result == result);
     let named = |step: &StepView| named(step.step);
     match (of(StepResult::Failed).next(), of(StepResult::Warned).next()) {
-        (Some(failed), _) => format!("{}: {} failed", view.peer, named(failed)),
-        (None, Some(look)) => format!("{}: it works; look at: {}", view.peer, named(look)),
+        (Some(failed), _) => format!("{} fails at: {}", view.peer, named(failed)),
+        (None, Some(look)) => format!("{} works; look at: {}", view.peer, named(look)),
         (None, None) => format!("{}: all is well", view.peer),
     }
 }
@@ -242,3 +240,99 @@ fn named(step: Step) -> &'static str {
 }
 
 const DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use liaison_protocol::numbers::Gap;
+
+    use super::super::tests::{node_view, peer_view};
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_screen_and_says_what_is_wrong_with_a_peer() {
+        let size = node_view().log_size;
+        let view = PeerView {
+            head_cosigned: Some(size - 3),
+            trouble: Some("the node cannot be reached: no route".into()),
+            missing: vec![Gap { log: 1, first: 4, last: 6 }],
+            ..peer_view()
+        };
+        let head = CheckpointView { checkpoint: "no checkpoint".into(), verifier_key: String::new() };
+        let none = ExchangePage { exchanges: Vec::new(), next: None };
+        let (node, peers) = (NodeView { disk_free: Some(5 << 29), ..node_view() }, [view]);
+        let of = Status { node: &node, head: &head, peers: &peers, for_officer: &none, overdue: &none };
+        let text = status(&of);
+        for part in [
+            "2.5 GiB free",
+            "by 1 of 1 peers, up to 12,342 entries",
+            "nothing waits",
+            "all but 3",
+            "cannot be reached: no route",
+            "liaison peer test KEN",
+            "messages 4 to 6 have not come",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().count() < 24 && text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        let alone = status(&Status { peers: &[], ..of });
+        assert!(
+            alone.contains("by nobody") && alone.ends_with("no peers yet: liaison peer add FILE\n"),
+            "{alone}"
+        );
+    }
+
+    #[test]
+    fn a_test_says_what_failed_and_what_to_do() {
+        let step = |step, result, remedy: Option<&str>| StepView {
+            step,
+            address: Some("/ip4/192.0.2.7/tcp/4710".into()),
+            result,
+            found: "nobody answers".into(),
+            millis: 1234,
+            remedy: remedy.map(Into::into),
+        };
+        let mut view = PeerTestView {
+            peer: "KEN".into(),
+            passed: false,
+            steps: vec![
+                StepView { address: None, millis: 0, ..step(Step::Admitted, StepResult::Passed, None) },
+                step(Step::Connect, StepResult::Failed, Some("Ask its authority")),
+            ],
+        };
+        let page = "  ok     admitted    nobody answers\n  /ip4/192.0.2.7/tcp/4710\n    FAILED connect     nobody \
+                    answers (1,234 ms)\n           -> Ask its authority\n";
+        assert_eq!(peer_test(&view), page);
+        assert_eq!(peer_verdict(&view), "KEN fails at: connect");
+        view.steps[1].result = StepResult::Warned;
+        assert_eq!(peer_verdict(&view), "KEN works; look at: connect");
+        view.steps.pop();
+        assert_eq!(peer_verdict(&view), "KEN: all is well");
+    }
+
+    #[test]
+    fn a_change_is_a_line() {
+        let peer = peer_view().node;
+        let events = [
+            EventView::Ready { ready: false, why: Some("the disk is full".into()) },
+            EventView::Peer {
+                leaf: None,
+                peer: peer.clone(),
+                connected: true,
+                standing: Some(PeerStanding::Active),
+            },
+            EventView::Peer { leaf: Some(7), peer, connected: false, standing: None },
+            EventView::Lost { why: "list anew".into() },
+            EventView::End { why: "the node is stopping".into() },
+        ];
+        for (told, what) in events.iter().zip([
+            "NOT READY: the disk is full\n",
+            "firearms.example.ke connected, active\n",
+            "firearms.example.ke is removed\n",
+            "LOST     list anew\n",
+            "the node is stopping\n",
+        ]) {
+            let line = event(told);
+            assert!(line.ends_with(what) && line.lines().count() == 1, "{line}");
+        }
+    }
+}

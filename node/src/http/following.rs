@@ -43,7 +43,7 @@ pub(super) fn respond(door: &Door, following: Following, place: OwnedSemaphorePe
     let (closing, bounds) = (door.closing.clone(), door.bounds);
     tokio::spawn(async move {
         if let Some(why) = carry(following, sender, closing, bounds).await {
-            let _ = last.send(EventView::Lost { why: why.into() });
+            let _ = last.send(EventView::End { why: why.into() });
         }
         drop(place);
     });

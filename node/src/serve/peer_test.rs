@@ -280,6 +280,11 @@ impl Door {
 
 fn round_trip(view: &PeerView, began: Instant) -> StepView {
     match &view.trouble {
+        // Mail goes both ways; a photograph does not come.
+        Some(trouble) if trouble.starts_with("attachment ") => StepView {
+            remedy: Some("It is asked for again by itself; if it stays so, ask its authority".into()),
+            ..step(Step::RoundTrip, began, Warned, format!("it answers mail; but {trouble}"))
+        },
         Some(trouble) => StepView {
             remedy: Some("If it stays so, ask its authority to look at its node's trace".into()),
             ..step(Step::RoundTrip, began, Failed, format!("it answered, but {trouble}"))
