@@ -111,29 +111,35 @@ impl House {
     /// Make the node of `state` in this folder.
     pub fn within(state: &str, kept: TempDir) -> Self {
         let port = free_port();
-        Self::made(state, kept, port, port)
+        Self::made(state, kept, port, &[address(port)], &[address(port)])
     }
 
     /// Make the node of `state`, which its peers reach through `proxy` only.
     pub fn behind(state: &str, proxy: &Proxy) -> Self {
-        let kept = tempfile::tempdir().expect("a folder for the test");
-        Self::made(state, kept, proxy.target(), proxy.port())
+        Self::within_behind(state, tempfile::tempdir().expect("a folder for the test"), proxy)
     }
 
     /// The same, in this folder.
     pub fn within_behind(state: &str, kept: TempDir, proxy: &Proxy) -> Self {
-        Self::made(state, kept, proxy.target(), proxy.port())
+        Self::made(state, kept, proxy.target(), &[address(proxy.target())], &[address(proxy.port())])
     }
 
-    /// It listens to its peers at one port, and its key set names another.
-    fn made(state: &str, kept: TempDir, peer_port: u16, shown_port: u16) -> Self {
+    /// Make the node of `state`, which listens at some addresses and tells its peers some, made out of its port.
+    pub fn reached_at(state: &str, addresses: impl FnOnce(u16) -> (Vec<String>, Vec<String>)) -> Self {
+        let port = free_port();
+        let (listen, told) = addresses(port);
+        Self::made(state, tempfile::tempdir().expect("a folder for the test"), port, &listen, &told)
+    }
+
+    fn made(state: &str, kept: TempDir, peer_port: u16, listen: &[String], told: &[String]) -> Self {
         let folder = kept.path().join("node");
         let node = format!("firearms.example.{}/liaison", state.to_lowercase());
         let api_port = free_port();
         let made = run(Command::new(program("liaison-node"))
             .args(["init", "--node", &node, "--state", state, "--authority"])
             .arg(format!("Licensing Bureau of {state}"))
-            .args(["--listen", &address(peer_port), "--address", &address(shown_port)])
+            .args(listen.iter().flat_map(|address| ["--listen", address]))
+            .args(told.iter().flat_map(|address| ["--address", address]))
             .args(["--api", &format!("127.0.0.1:{api_port}"), "--folder"])
             .arg(&folder)
             .arg("--roots")
@@ -264,6 +270,11 @@ impl House {
         self.running.as_mut()?.try_wait().expect("it is ours")
     }
 
+    /// What the node told on standard error, over all its runs.
+    pub fn all_words(&self) -> Vec<u8> {
+        fs::read(self.told.path()).expect("the file is ours")
+    }
+
     /// The end of what the node told on standard error, over all its runs.
     pub fn last_words(&self) -> String {
         let told = fs::read(self.told.path()).unwrap_or_default();
@@ -298,7 +309,8 @@ impl Drop for House {
     }
 }
 
-fn address(port: u16) -> String {
+/// The address of a port of loopback.
+pub fn address(port: u16) -> String {
     format!("/ip4/127.0.0.1/tcp/{port}")
 }
 
@@ -483,6 +495,15 @@ impl Api {
     pub fn ready(&self) -> (u16, ReadyView) {
         let answer = self.ask("GET", "/v1/ready", None, None).expect("it answers");
         (answer.status, serde_json::from_value(answer.body).expect("a view"))
+    }
+
+    /// Something that is text and no JSON.
+    pub fn text(&self, path: &str) -> (u16, String) {
+        let request = ureq::http::Request::builder()
+            .uri(format!("{}{path}", self.url))
+            .header("Authorization", &self.authorization);
+        let (status, bytes) = self.bytes(request, None).expect("it answers");
+        (status, String::from_utf8(bytes).expect("it is text"))
     }
 
     /// A peer.

@@ -39,6 +39,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// How our node stands: whether it can sign, its peers, what waits; exit code 1 if it cannot sign
+    Status,
+    /// Follow what changes, a line each, until stopped; with --json a line of JSON each
+    Watch {
+        /// Begin behind this entry of our log, to miss nothing since [default: now]
+        #[arg(long, value_name = "LEAF")]
+        after: Option<u64>,
+    },
     /// Show our own node; hand out its key sets, or put a new one in force
     Node {
         #[command(subcommand)]
@@ -94,6 +102,11 @@ pub(crate) enum PeerCommand {
     List,
     /// Show a peer
     Show {
+        /// Node id, or the code of a State with one node
+        peer: Peer,
+    },
+    /// Test the way to a peer, step by step: which fails, and what to do about it
+    Test {
         /// Node id, or the code of a State with one node
         peer: Peer,
     },

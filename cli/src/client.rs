@@ -4,11 +4,12 @@
 //! `ureq` and `rustls`.
 
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::time::Duration;
 
 use liaison_protocol::evidence::MAX_ARCHIVE;
-use liaison_protocol::operator::Problem;
+use liaison_protocol::operator::{EventView, Problem, ReadyView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -132,6 +133,44 @@ impl Client {
         self.receive(request.header("Accept", "*/*").call(), MAX_ANSWER)
     }
 
+    /// Whether the node can sign: it answers "no" by a status of its own.
+    pub(crate) fn ready(&self) -> Result<Answered<ReadyView>, ClientError> {
+        let answer = self.headed(self.agent.get(self.url("/v1/ready"))).call();
+        let mut answer = answer.map_err(|error| self.unreached(error))?;
+        if answer.status() != http::StatusCode::SERVICE_UNAVAILABLE {
+            return self.read(Ok(answer));
+        }
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        self.understood(&body.map_err(|error| self.unreached(error))?)
+    }
+
+    /// Follow what changes behind an entry of the log: each event is told, until the line ends or `told` says stop.
+    pub(crate) fn follow(
+        &self,
+        after: Option<u64>,
+        told: &mut dyn FnMut(Answered<EventView>) -> bool,
+    ) -> Result<(), ClientError> {
+        let request = self.agent.get(self.url("/v1/events")).header("Authorization", &self.authorization);
+        let mut request = request.header("Accept", "text/event-stream");
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after.to_string());
+        }
+        let answer = request.config().timeout_global(None).build().call();
+        let mut answer = answer.map_err(|error| self.unreached(error))?;
+        if !answer.status().is_success() {
+            return self.receive(Ok(answer), MAX_ANSWER).map(drop);
+        }
+        for line in BufReader::new(answer.body_mut().as_reader()).lines() {
+            // The line is gone, as it is when it ends: whoever follows comes back.
+            let Ok(line) = line else { break };
+            let Some(data) = line.strip_prefix("data:") else { continue };
+            if !told(self.understood(data.as_bytes())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.profile.url)
     }
@@ -145,8 +184,12 @@ impl Client {
         answer: Result<http::Response<Body>, ureq::Error>,
     ) -> Result<Answered<T>, ClientError> {
         let body = self.receive(answer, MAX_ANSWER)?;
+        self.understood(&body)
+    }
+
+    fn understood<T: DeserializeOwned>(&self, body: &[u8]) -> Result<Answered<T>, ClientError> {
         // 204 says yes and nothing more.
-        let json = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+        let json = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(body) };
         let read = json.and_then(|json: Value| Ok(Answered { view: T::deserialize(&json)?, json }));
         read.map_err(|why| ClientError::Strange { url: self.profile.url.clone(), why: why.to_string() })
     }
@@ -423,6 +466,34 @@ pub(crate) mod tests {
         assert!(why().contains("token: it holds no token"), "{}", why());
         file("token", "one-word\n");
         assert!(Client::open(profile.clone()).is_ok());
+    }
+
+    #[test]
+    fn what_changes_is_told_event_by_event_until_the_line_ends() {
+        let event = r#"{"event":"ready","ready":true}"#;
+        let stream = format!(": alive\n\nevent: ready\ndata: {event}\n\nid: 7\ndata: {event}\n\n");
+        let (client, node) = node(vec![("200 OK", stream)]);
+        let mut told = Vec::new();
+        let followed = client.follow(Some(6), &mut |event| {
+            told.push(event.view);
+            true
+        });
+        assert_eq!(followed, Ok(()));
+        assert_eq!(told, [(); 2].map(|()| EventView::Ready { ready: true, why: None }));
+        let asked = node.join().expect("the node ends")[0].to_ascii_lowercase();
+        assert!(
+            asked.starts_with("get /v1/events http/1.1\r\n") && asked.contains("last-event-id: 6\r\n"),
+            "{asked}"
+        );
+    }
+
+    #[test]
+    fn a_node_that_cannot_sign_says_why_in_its_answer() {
+        let view = r#"{"ready":false,"why":"the disk is full"}"#;
+        let (client, node) = node(vec![("503 Service Unavailable", view.to_owned())]);
+        let ready = client.ready().expect("it answers").view;
+        assert_eq!(ready, ReadyView { ready: false, why: Some("the disk is full".into()) });
+        node.join().expect("the node ends");
     }
 
     #[test]

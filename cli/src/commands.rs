@@ -9,8 +9,10 @@ mod licence;
 mod log;
 mod node;
 mod peer;
+mod status;
 mod trace;
 mod transit;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,8 +54,8 @@ impl Reply {
     }
 }
 
-/// Do what was typed.
-pub(crate) fn run(args: Args) -> Result<Reply, Error> {
+/// Do what was typed. What goes on without an end is told to `say`, which says whether somebody still listens.
+pub(crate) fn run(args: Args, say: &mut dyn FnMut(&Reply) -> bool) -> Result<Reply, Error> {
     if let Command::Log(LogCommand::Verify { folder, fingerprint }) = &args.command {
         return log::verify(folder, fingerprint.as_ref());
     }
@@ -79,8 +81,10 @@ pub(crate) fn run(args: Args) -> Result<Reply, Error> {
         Command::Log(command) => log::run(&client, command),
         Command::Node { command } => node::run(&client, command),
         Command::Peer(command) => peer::run(&client, command),
+        Command::Status => status::run(&client),
         Command::Trace(command) => trace::run(&client, command),
         Command::Transit(command) => transit::run(&client, command),
+        Command::Watch { after } => watch::run(&client, after, say),
     }
 }
 

@@ -20,7 +20,9 @@ use crate::commands::Reply;
 fn main() -> ExitCode {
     let args = Args::parse();
     let json = args.json;
-    match commands::run(args).and_then(|reply| Ok((print(&reply, json)?, reply))) {
+    match commands::run(args, &mut |reply| say(reply, json))
+        .and_then(|reply| Ok((print(&reply, json)?, reply)))
+    {
         Ok(((), reply)) if reply.yes => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
@@ -30,10 +32,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Say one of many, on a line of its own. Returns whether somebody still listens.
+fn say(reply: &Reply, json: bool) -> bool {
+    let mut out = io::stdout().lock();
+    let line = if json { reply.json.to_string() } else { render::plain(reply.text.trim_end()) };
+    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+}
+
 /// Say it. With `--json` only the JSON goes to standard output, and nothing to anyone else.
 fn print(reply: &Reply, json: bool) -> Result<(), commands::Error> {
     let mut out = io::stdout().lock();
-    let printed = if json {
+    let printed = if json && reply.json.is_null() && reply.text.is_empty() {
+        Ok(())
+    } else if json {
         writeln!(out, "{:#}", reply.json)
     } else {
         if let Some(aside) = &reply.aside {

@@ -6,6 +6,7 @@ mod case;
 mod evidence;
 mod exchange;
 mod said;
+mod status;
 mod words;
 
 use comfy_table::{Column, ColumnConstraint, ContentArrangement, Table, Width, presets};
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 pub(crate) use case::{case, cases};
 pub(crate) use evidence::{evidence, evidence_json};
 pub(crate) use exchange::{attachment, cleared, exchange, exchange_summary, exchanges, today};
+pub(crate) use status::{Status, event, peer_test, peer_verdict, status};
 pub(crate) use words::word;
 
 /// Our own node.
@@ -441,6 +443,7 @@ pub(crate) mod tests {
             log_size: 12_345,
             firearms: None,
             licences: None,
+            disk_free: None,
             version: "0.1.0".to_owned(),
         }
     }

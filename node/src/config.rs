@@ -26,7 +26,8 @@ pub struct Config {
     pub marker: PathBuf,
     /// Folder of the node's keys. Root keys do not belong here, but off this machine.
     pub keys: PathBuf,
-    /// Where to listen for peers, as multiaddresses: `/ip4/0.0.0.0/tcp/4710`.
+    /// Where to listen for peers, as multiaddresses: `/ip4/0.0.0.0/tcp/4710`, and beside it, for QUIC,
+    /// `/ip4/0.0.0.0/udp/4710/quic-v1`. Peers try all addresses that the key set lists; where UDP is blocked, TCP is used.
     pub listen: Vec<String>,
     /// The operators' door.
     pub api: Api,

@@ -61,6 +61,8 @@ pub struct Lane {
     pub deferred: Vec<Deferred>,
     /// Whether a connection is open.
     pub connected: bool,
+    /// By how many seconds its clock was ahead of ours when it cosigned last.
+    pub ahead: Option<i64>,
     /// Why the last attempt failed.
     pub trouble: Option<String>,
     /// Attachments of its messages that have not come, and why.
@@ -180,6 +182,14 @@ impl Lane {
         self.connected = true;
         self.failures = 0;
         self.wait_until = 0;
+    }
+
+    /// Say a word at once, though there may be no news: to see whether the peer answers. Mail that is in flight says the
+    /// same.
+    pub fn knock(&mut self) {
+        if self.in_flight.is_none() {
+            (self.told_holds, self.wait_until) = (0, 0);
+        }
     }
 
     /// An attachment has not come.

@@ -10,6 +10,7 @@ use liaison_node::config::{Config, Format, Trace};
 use liaison_node::demo;
 use liaison_node::init::{self, Birth, CONFIG, Renewal, Service};
 use liaison_node::serve;
+use liaison_node::system;
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
 use tracing_subscriber::EnvFilter;
 
@@ -61,7 +62,7 @@ enum Command {
         /// What the authority may do, separated by commas.
         #[arg(long, value_delimiter = ',', value_parser = function, default_value = "ART13_CONTACT")]
         functions: Vec<Function>,
-        /// Where to listen for peers.
+        /// Where to listen for peers; given again, at more than one: `/ip4/0.0.0.0/udp/4710/quic-v1` is QUIC.
         #[arg(long, default_value = "/ip4/0.0.0.0/tcp/4710")]
         listen: Vec<String>,
         /// Where peers reach the node: `/dns4/liaison.example.ke/tcp/4710`. None for a node that only dials.
@@ -295,7 +296,9 @@ fn run(path: &Path) -> Outcome {
     refuse_key_log()?;
     let config = Config::read(path)?;
     trace(&config.trace)?;
-    raise_file_limit();
+    system::raise_file_limit();
+    system::forbid_core_dumps()
+        .map_err(|error| format!("cannot forbid core dumps, which would carry keys to a disk: {error}"))?;
     let (node, data) = (config.node.clone(), config.data.clone());
     let prepared = serve::prepare(config)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -307,15 +310,6 @@ fn run(path: &Path) -> Outcome {
         tracing::info!(%node, "the node has stopped");
         Ok(())
     })
-}
-
-/// Connections and the log's files share one limit, which systems set low for programs that cannot do with more.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(?current, ?maximum, %error, "the limit of open files stays as it is");
-    }
 }
 
 async fn told_to_stop() {

@@ -31,9 +31,11 @@ use rayon::prelude::*;
 
 use crate::blobs::{Blobs, Found};
 use crate::disk::Disk;
+use crate::events::{self, About, Change};
 use crate::keys::Keys;
 use crate::lanes::{InFlight, Lane};
 use crate::log::{Log, LogError, Place, Reader, Spiller, Unopened, witnessed_file};
+use crate::metrics::{self, Laps, Metrics, Stage};
 use crate::register::{Firearms, Licences, Register};
 use crate::store::{Store, StoreError};
 
@@ -286,6 +288,12 @@ pub struct Node<D: Disk> {
     failed: RefCell<Option<LogError>>,
     /// Addresses the node listens on, for views.
     pub listening: Vec<String>,
+    /// What this round changes, for those who watch.
+    changes: Vec<Change>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long the parts of this round take.
+    laps: Laps,
 }
 
 /// The desk's shelf: the index, and the log's records.
@@ -409,6 +417,9 @@ impl<D: Disk> Node<D> {
             halted: rolled_back(signed, size),
             failed,
             listening: Vec::new(),
+            changes: Vec::new(),
+            metrics: Metrics::default(),
+            laps: Laps::default(),
         };
         // What is read next is read and opened while this is folded: opening takes longer than anything else.
         let reader = node.log.reader().clone();
@@ -470,7 +481,9 @@ impl<D: Disk> Node<D> {
     fn commit(&mut self) -> Result<(), NodeError> {
         with_desk!(self, |desk, shelf| desk.settle(&mut shelf));
         self.check_failed()?;
+        self.laps.enter(Stage::Commit);
         self.log.commit(&self.keys.log.key)?;
+        self.laps.enter(Stage::Release);
         self.store.commit(self.log.checkpoint().head().size)?;
         self.log.forget_spilled();
         Ok(())
@@ -524,6 +537,11 @@ impl<D: Disk> Node<D> {
     /// The way out to a peer.
     pub fn lane(&self, peer: &NodeId) -> Option<&Lane> {
         self.lanes.get(peer)
+    }
+
+    /// Say a word to a peer, though there may be no news.
+    pub fn knock(&mut self, peer: &NodeId) {
+        self.lanes.entry(peer.clone()).or_default().knock();
     }
 
     /// The index.
@@ -609,6 +627,27 @@ impl<D: Disk> Node<D> {
         }
     }
 
+    /// What the last round changed, in the order of the log.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// How it stands at this moment, for those who watch.
+    pub fn standing(&self) -> metrics::Standing {
+        let entries = self.log.checkpoint().head().size;
+        let peers = self.desk.peers().map(|(node, peer)| {
+            let lane = self.lanes.get(node);
+            metrics::PeerStanding {
+                node: node.clone(),
+                connected: lane.is_some_and(|lane| lane.connected),
+                outbox: peer.outbox().len() as u64,
+                open: peer.open_exchanges(),
+                uncosigned: entries.saturating_sub(lane.map_or(0, |lane| lane.cosigned)),
+            }
+        });
+        metrics::Standing { ready: self.why_not_ready().is_none(), entries, peers: peers.collect() }
+    }
+
     /// What the clock says in this round.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock
@@ -684,6 +723,9 @@ impl<D: Disk> Node<D> {
     /// One round: record everything that is waiting, let it take effect, and only then speak.
     pub fn round(&mut self, now: Now, inputs: Vec<Input<D>>) -> Result<Vec<Output>, NodeError> {
         (self.clock, self.millis) = (now.time, now.millis);
+        self.laps = Laps::default();
+        self.changes.clear();
+        let before = self.log.checkpoint().head().size;
         let mut out = Vec::new();
         let mut answers: Vec<(Answer<D>, Result<Done, Mistake>)> = Vec::new();
         let mut questions = Vec::new();
@@ -722,6 +764,7 @@ impl<D: Disk> Node<D> {
         }
         self.new_day(&mut out);
         self.note_passed();
+        self.laps.enter(Stage::Open);
         let (accepted, mut replies) = self.accept(mail, now, &mut out);
         self.take_mail(&accepted, now);
 
@@ -750,6 +793,7 @@ impl<D: Disk> Node<D> {
             question(self);
         }
         self.post(now, &mut out)?;
+        self.metrics.round(std::mem::take(&mut self.laps), self.log.checkpoint().head().size - before);
         Ok(out)
     }
 
@@ -794,6 +838,15 @@ impl<D: Disk> Node<D> {
         (self.random)(&mut salt);
         self.time = self.time();
         let leaf = self.log.stage(record.write(self.time, &salt));
+        let about = About::of(&self.desk, &record, message.as_ref());
+        tracing::debug!(
+            leaf = leaf.0,
+            kind = record.kind().as_str(),
+            exchange = about.as_ref().and_then(About::exchange).map(tracing::field::display),
+            peer = events::peer_of(&record).map(tracing::field::display),
+            "recorded"
+        );
+        self.changes.extend(about.map(|about| (Some(leaf), about)));
         let staged = Staged { leaf, at: self.time, record, message };
         let effects = with_desk!(self, |desk, shelf| desk.apply(&mut shelf, &staged));
         (leaf, effects)
@@ -1227,6 +1280,7 @@ impl<D: Disk> Node<D> {
                 Ok(verified)
             })
             .collect();
+        self.laps.enter(Stage::Stage);
         for one in accepted {
             for receipt in &one.mail.receipts {
                 self.take_receipt(one, receipt);
@@ -1294,7 +1348,10 @@ impl<D: Disk> Node<D> {
     /// Turn a message away: for good, with an entry that proves it, or for now, with a hint.
     fn refuse(&mut self, from: &NodeId, fault: Fault, token: &str, verified: Option<&Verified>, now: Now) {
         let id = envelope::id_of(token);
-        tracing::warn!(peer = %from, code = fault.code(), %fault, "message refused");
+        let exchange = verified.map(|verified| tracing::field::display(verified.exchange()));
+        let message = id.map(tracing::field::display);
+        tracing::warn!(peer = %from, message, exchange, code = fault.code(), %fault, "message refused");
+        self.metrics.refused(from, fault.code().into());
         if let (true, Some(id)) = (fault.is_passing(), id) {
             let lane = self.lanes.entry(from.clone()).or_default();
             if lane.deferred.len() < mail::MAX_MESSAGES {
@@ -1336,8 +1393,9 @@ impl<D: Disk> Node<D> {
                 let cosigned = chain
                     .zip(signature.ok())
                     .map(|(chain, signature)| chain.cosigned_at(&[signature], mail.head.checkpoint()));
-                if let Some(Ok(_)) = cosigned {
+                if let Some(Ok(at)) = cosigned {
                     lane.taken(&mail, now.millis, jitter);
+                    lane.ahead = at.0.checked_signed_diff(now.time.0);
                     let checkpoint = mail.head.with_cosignatures([line.as_str()]);
                     self.witnessed.insert(from.clone(), checkpoint.clone());
                     out.push(Output::Witnessed { by: from.clone(), checkpoint });

@@ -1,7 +1,7 @@
 //! The network between nodes: who may connect, and frames out and in.
 //!
 //! In scope: our transport identity, the identities and addresses of admitted peers, connections (TCP with
-//! TLS 1.3 and nothing else), and the carrying of one frame there and one frame back. A frame is bytes with
+//! TLS 1.3, or QUIC, and nothing else), and the carrying of one frame there and one frame back. A frame is bytes with
 //! a size in front. Out of scope: what a frame means, when to say it again, and who deserves admission.
 //!
 //! This is the only file that names libp2p. It has two halves: [`Network`], a handle for any thread, and a
@@ -13,7 +13,11 @@
 //! **What bounds it.** Of each protocol, a node has one frame of ours on its way and one of its own in our hands,
 //! whatever number of identities and connections it has; frames have a ceiling and grow only with bytes that came.
 //! Connections, handshakes and streams are counted and limited. When nobody takes the events of mail, the task
-//! stops reading the network until somebody does.
+//! stops reading the network until somebody does. QUIC has its own share of the handshakes: who sends from a forged
+//! address, which TCP does not allow, cannot keep TCP's places.
+//!
+//! **QUIC beside TCP.** Both prove the same identity in the same TLS handshake. Where a peer lists addresses of both, they
+//! are dialled together and the first to answer is taken: where UDP is blocked, TCP is.
 //!
 //! **What is deliberately absent.** Noise and every other classical handshake; discovery; relays; ports
 //! shared between dialling and listening; a retry: what failed is told, and the caller says it again.
@@ -49,6 +53,7 @@ use libp2p::{
     },
     identity::{Keypair, PublicKey},
     multiaddr::Protocol,
+    quic,
     request_response::{
         self, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ProtocolSupport, ResponseChannel,
     },
@@ -60,7 +65,7 @@ use libp2p::{
     },
     tcp, tls, yamux,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use zeroize::Zeroizing;
 
 /// What the network needs to know before it starts.
@@ -68,7 +73,8 @@ use zeroize::Zeroizing;
 pub struct Settings {
     /// Who we are to other nodes.
     pub identity: TransportKey,
-    /// Where we listen, for example `/ip4/0.0.0.0/tcp/4710`; port 0 lets the system choose.
+    /// Where we listen, for example `/ip4/0.0.0.0/tcp/4710` and `/ip4/0.0.0.0/udp/4710/quic-v1`; port 0 lets the system
+    /// choose.
     pub listen: Vec<String>,
     /// The longest frame of a request, in bytes, either way.
     pub max_request: usize,
@@ -128,9 +134,47 @@ pub struct NotAPeerId(String);
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not a node's address: write /ip4/192.0.2.7/tcp/4710, /ip6/2001:db8::7/tcp/4710 or \
-     /dns4/liaison.example.ke/tcp/4710, and nothing after the port"
+     /dns4/liaison.example.ke/tcp/4710, and nothing after the port; for QUIC, udp/4710/quic-v1 in place of tcp/4710"
 )]
 pub struct NotAnAddress(String);
+
+/// Where an address leads.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Destination {
+    /// A name, or a number.
+    pub host: String,
+    /// Whether the host is a name, to be looked up.
+    pub is_name: bool,
+    /// Which of its numbers count, if not all: those of IPv4 (`true`) or of IPv6.
+    pub only_v4: Option<bool>,
+    /// The port.
+    pub port: u16,
+    /// Whether it is one of QUIC.
+    pub is_quic: bool,
+}
+
+impl Destination {
+    /// Where `address` leads.
+    pub fn of(address: &str) -> Result<Self, NotAnAddress> {
+        let parsed = parse_address(address)?;
+        let flaw = || NotAnAddress(address.into());
+        let mut parts = parsed.iter();
+        let (host, is_name, only_v4) = match parts.next().ok_or_else(flaw)? {
+            Protocol::Ip4(ip) => (ip.to_string(), false, None),
+            Protocol::Ip6(ip) => (ip.to_string(), false, None),
+            Protocol::Dns(name) => (name.into_owned(), true, None),
+            Protocol::Dns4(name) => (name.into_owned(), true, Some(true)),
+            Protocol::Dns6(name) => (name.into_owned(), true, Some(false)),
+            _ => return Err(flaw()),
+        };
+        let (port, is_quic) = match parts.next().ok_or_else(flaw)? {
+            Protocol::Tcp(port) => (port, false),
+            Protocol::Udp(port) => (port, true),
+            _ => return Err(flaw()),
+        };
+        Ok(Self { host, is_name, only_v4, port, is_quic })
+    }
+}
 
 /// A peer that may connect, and where to find it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -326,6 +370,14 @@ impl Network {
         self.order(Order::Send(Kind::Blob, from.clone(), frame));
     }
 
+    /// Connect to an admitted peer at this address of its, though a connection may stand already: it must prove the peer's
+    /// identity. The connection stays, as any other.
+    pub async fn try_address(&self, node: &NodeId, address: &str) -> Result<(), Failure> {
+        let (outcome, told) = oneshot::channel();
+        self.order(Order::Try(node.clone(), address.to_owned(), outcome));
+        told.await.unwrap_or(Err(Failure::Lost))
+    }
+
     /// Answer a request. When it has timed out meanwhile, or is too long, the answer is dropped and traced.
     pub fn respond(&self, reply: Reply, frame: Vec<u8>) {
         self.order(Order::Respond(reply, frame));
@@ -350,6 +402,7 @@ enum Order {
     Admit(Vec<PeerAddress>),
     Respond(Reply, Vec<u8>),
     Send(Kind, NodeId, Vec<u8>),
+    Try(NodeId, String, oneshot::Sender<Result<(), Failure>>),
 }
 
 /// What the handle can see of the task.
@@ -390,6 +443,7 @@ where
         max_response: settings.max_response,
         roster: BTreeMap::new(),
         owners: HashMap::new(),
+        tries: HashMap::new(),
         links: BTreeMap::new(),
         news: VecDeque::new(),
         shared: Arc::clone(&shared),
@@ -422,11 +476,18 @@ fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkError> {
         .with_other_transport(|keypair| {
             let mut streams = yamux::Config::default();
             streams.set_max_num_streams(MAX_STREAMS);
-            let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+            let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
                 .upgrade(Version::V1Lazy)
                 .authenticate(tls::Config::new(keypair)?)
                 .multiplex(streams)
                 .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Curt(muxer))));
+            let mut config = quic::Config::new(keypair);
+            config.handshake_timeout = HANDSHAKE_TIMEOUT;
+            config.max_concurrent_stream_limit = MAX_STREAMS as u32;
+            (config.max_stream_data, config.max_connection_data) = (QUIC_WINDOW, 2 * QUIC_WINDOW);
+            let quic = quic::tokio::Transport::new(config)
+                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+            let transport = quic.or_transport(tcp).map(|either, _| either.into_inner());
             // Who comes to us proves itself soon, or makes room for others.
             Ok(TransportTimeout::with_ingoing_timeout(transport, HANDSHAKE_TIMEOUT))
         })
@@ -529,14 +590,14 @@ impl Protocols {
     }
 }
 
-/// Handshakes under way, and where each comes from. Nobody knows yet who they are: without a limit of its own, one
-/// machine could hold all the places there are.
+/// Handshakes under way, where each comes from, and whether over QUIC. Nobody knows yet who they are: without a limit of
+/// its own, one machine could hold all the places there are.
 #[derive(Default)]
-struct Doorstep(HashMap<ConnectionId, IpAddr>);
+struct Doorstep(HashMap<ConnectionId, (IpAddr, bool)>);
 
-/// So many handshakes are under way from one place already.
+/// So many handshakes are under way from one place, or over QUIC, already.
 #[derive(Debug, thiserror::Error)]
-#[error("{MAX_PENDING_FROM_ONE} handshakes from this address are under way already")]
+#[error("too many handshakes from this address, or over QUIC, are under way already")]
 struct Crowded;
 
 impl NetworkBehaviour for Doorstep {
@@ -550,10 +611,13 @@ impl NetworkBehaviour for Doorstep {
         from: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         let Some(place) = place_of(from) else { return Ok(()) };
-        if self.0.values().filter(|other| **other == place).count() >= MAX_PENDING_FROM_ONE {
+        let is_quic = from.iter().any(|part| matches!(part, Protocol::Udp(_)));
+        let from_there = self.0.values().filter(|(other, _)| *other == place).count();
+        let over_quic = self.0.values().filter(|(_, is_quic)| *is_quic).count();
+        if from_there >= MAX_PENDING_FROM_ONE || (is_quic && over_quic >= MAX_PENDING_QUIC) {
             return Err(ConnectionDenied::new(Crowded));
         }
-        self.0.insert(connection, place);
+        self.0.insert(connection, (place, is_quic));
         Ok(())
     }
 
@@ -611,6 +675,8 @@ struct Room<E> {
     roster: BTreeMap<NodeId, Peer>,
     /// Whose identity it is.
     owners: HashMap<PeerId, NodeId>,
+    /// Dials for their own sake, and who waits for their outcome.
+    tries: HashMap<ConnectionId, (NodeId, oneshot::Sender<Result<(), Failure>>)>,
     /// Connections with admitted peers, oldest first.
     links: BTreeMap<ConnectionId, Link>,
     /// What is to be told before anything else is done.
@@ -704,6 +770,10 @@ impl<E: From<Event>> Room<E> {
         match order {
             Order::Admit(roster) => self.admit(roster),
             Order::Respond(reply, frame) => self.respond(reply, frame),
+            Order::Try(node, address, outcome) => match self.try_address(&node, &address) {
+                Ok(dial) => drop(self.tries.insert(dial, (node, outcome))),
+                Err(why) => drop(outcome.send(Err(why))),
+            },
             Order::Send(kind, to, frame) => {
                 if let Err(why) = self.send(kind, &to, frame) {
                     self.tell(kind, Event::Failed { to, why });
@@ -725,6 +795,9 @@ impl<E: From<Event>> Room<E> {
             SwarmEvent::Behaviour(ProtocolsEvent::Mail(event)) => self.on_frame(Kind::Mail, event),
             SwarmEvent::Behaviour(ProtocolsEvent::Blob(event)) => self.on_frame(Kind::Blob, event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                if let Some((_, outcome)) = self.tries.remove(&connection_id) {
+                    let _ = outcome.send(Ok(()));
+                }
                 self.on_connected(peer_id, connection_id);
             }
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
@@ -860,7 +933,57 @@ impl<E: From<Event>> Room<E> {
         }
     }
 
+    fn try_address(&mut self, node: &NodeId, address: &str) -> Result<ConnectionId, Failure> {
+        let peer = self.roster.get(node).ok_or(Failure::NoSuchPeer)?;
+        let id = *peer.ids.first().ok_or(Failure::NoAddress)?;
+        let address = parse_address(address).map_err(|flaw| Failure::Unreachable(flaw.to_string()))?;
+        dial(&mut self.swarm, id, &[address])
+    }
+
+    /// The outcome of a dial for its own sake. Another identity of the same node is as good.
+    fn on_try_failed(
+        &mut self,
+        node: &NodeId,
+        error: DialError,
+        outcome: oneshot::Sender<Result<(), Failure>>,
+    ) {
+        let found = match &error {
+            DialError::WrongPeerId { obtained, .. } => Some(*obtained),
+            _ => None,
+        };
+        let is_its_own = found.is_some_and(|found| self.owners.get(&found) == Some(node));
+        let blame = self.blame(error).0;
+        let _ = outcome.send(if is_its_own { Ok(()) } else { Err(blame) });
+    }
+
+    /// What to say of a dial that failed, and which of its addresses did.
+    fn blame(&self, error: DialError) -> (Failure, Option<Vec<Multiaddr>>) {
+        match error {
+            DialError::WrongPeerId { obtained: found, address } => {
+                let address = bare(address);
+                let blame = Failure::WrongIdentity { address: address.to_string(), found: found.to_string() };
+                (blame, Some(vec![address]))
+            }
+            DialError::LocalPeerId { address } => {
+                let address = bare(address);
+                let found = self.swarm.local_peer_id().to_string();
+                (Failure::WrongIdentity { address: address.to_string(), found }, Some(vec![address]))
+            }
+            DialError::Transport(errors) => {
+                let errors: Vec<(Multiaddr, String)> =
+                    errors.into_iter().map(|(address, error)| (bare(address), blame_of(&error))).collect();
+                let words = errors.iter().map(|(address, why)| format!("{address}: {why}"));
+                let blame = Failure::Unreachable(words.collect::<Vec<_>>().join("; "));
+                (blame, Some(errors.into_iter().map(|(address, _)| address).collect()))
+            }
+            other => (Failure::Unreachable(reason(&other)), None),
+        }
+    }
+
     fn on_dial_failed(&mut self, failed: ConnectionId, error: DialError) {
+        if let Some((node, outcome)) = self.tries.remove(&failed) {
+            return self.on_try_failed(&node, error, outcome);
+        }
         let waits =
             |way: &Way| matches!(&way.outgoing, Some(Outgoing::Dialling { dial, .. }) if *dial == failed);
         let waiting = self.roster.iter_mut().find_map(|(node, peer)| {
@@ -873,34 +996,18 @@ impl<E: From<Event>> Room<E> {
             return;
         };
 
-        let mut next = None;
-        let blame = match error {
-            DialError::WrongPeerId { obtained: found, address } => {
-                let address = bare(address);
-                untried.retain(|other| *other != address);
-                let blame = Failure::WrongIdentity { address: address.to_string(), found: found.to_string() };
-                // Another identity of the same node is as good.
-                next = peer.ids.contains(&found).then(|| (found, vec![address]));
-                blame
-            }
-            DialError::LocalPeerId { address } => {
-                let address = bare(address);
-                untried.retain(|other| *other != address);
-                let found = self.swarm.local_peer_id().to_string();
-                Failure::WrongIdentity { address: address.to_string(), found }
-            }
-            DialError::Transport(errors) => {
-                let errors: Vec<(Multiaddr, String)> =
-                    errors.into_iter().map(|(address, error)| (bare(address), blame_of(&error))).collect();
-                untried.retain(|other| errors.iter().all(|(address, _)| address != other));
-                let words = errors.iter().map(|(address, why)| format!("{address}: {why}"));
-                Failure::Unreachable(words.collect::<Vec<_>>().join("; "))
-            }
-            other => {
-                untried.clear();
-                Failure::Unreachable(reason(&other))
-            }
+        let found = match &error {
+            DialError::WrongPeerId { obtained, .. } => Some(*obtained),
+            _ => None,
         };
+        let (blame, tried) = self.blame(error);
+        let peer = self.roster.get_mut(&to).expect("it waits");
+        match &tried {
+            Some(tried) => untried.retain(|other| !tried.contains(other)),
+            None => untried.clear(),
+        }
+        // Another identity of the same node is as good.
+        let next = found.filter(|found| peer.ids.contains(found)).zip(tried);
         // Somebody else at the door is worth more words than a door that stays shut.
         let why = if matches!(why, Failure::WrongIdentity { .. }) { why } else { blame };
         let first = peer.ids.first().copied();
@@ -1113,12 +1220,14 @@ fn parse_peer_id(text: &str) -> Result<PeerId, NotAPeerId> {
 }
 
 fn parse_address(text: &str) -> Result<Multiaddr, NotAnAddress> {
-    use Protocol::{Dns, Dns4, Dns6, Ip4, Ip6, Tcp};
+    use Protocol::{Dns, Dns4, Dns6, Ip4, Ip6, QuicV1, Tcp, Udp};
     let flaw = || NotAnAddress(text.into());
     let address: Multiaddr = text.parse().map_err(|_| flaw())?;
     let mut parts = address.iter();
+    let host = parts.next();
+    let is_host = matches!(host, Some(Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_)));
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_)), Some(Tcp(_)), None) => Ok(address),
+        (Some(Tcp(_)), None, None) | (Some(Udp(_)), Some(QuicV1), None) if is_host => Ok(address),
         _ => Err(flaw()),
     }
 }
@@ -1279,6 +1388,12 @@ const MAX_PENDING_INCOMING: u32 = 128;
 
 /// Of these, from one address: more than a State has nodes.
 const MAX_PENDING_FROM_ONE: usize = 8;
+
+/// Of these, over QUIC, whose senders may name any address: TCP keeps its places.
+const MAX_PENDING_QUIC: usize = 64;
+
+/// Bytes of one stream over QUIC that may wait to be read; of one connection, twice as many.
+const QUIC_WINDOW: u32 = 2 * 1024 * 1024;
 
 /// How long who comes to us may take to prove itself.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -1695,6 +1810,75 @@ mod tests {
     }
 
     #[test]
+    fn who_forges_addresses_over_quic_leaves_room_for_tcp() {
+        let mut doorstep = Doorstep::default();
+        let here: Multiaddr = "/ip4/192.0.2.1/tcp/4710".parse().expect("an address");
+        let mut comes = |number: usize, from: String| {
+            let connection = ConnectionId::new_unchecked(number);
+            let from = from.parse().expect("an address");
+            doorstep.handle_pending_inbound_connection(connection, &here, &from).is_ok()
+        };
+        for number in 0..2 * MAX_PENDING_QUIC {
+            let from = format!("/ip4/198.51.{}.{}/udp/1/quic-v1", number / 250, number % 250);
+            assert_eq!(comes(number, from), number < MAX_PENDING_QUIC);
+        }
+        assert!(comes(1000, "/ip4/203.0.113.9/tcp/1".into()));
+        assert!(MAX_PENDING_QUIC < MAX_PENDING_INCOMING as usize);
+    }
+
+    #[tokio::test]
+    async fn quic_proves_the_same_identities_as_tcp() {
+        const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+        let mut ken = Node::start_at("KEN", 1, QUIC).await;
+        let mut per = Node::start_at("PER", 2, QUIC).await;
+        let (to_per, to_ken) = (per.name.clone(), ken.name.clone());
+        ken.network.admit(vec![per.listed()]);
+        // A stranger gets nowhere.
+        assert_eq!(ken.ask(&to_per, vec![1]).await, Err(Failure::Refused));
+        assert_eq!(per.network.strangers(), 1);
+        per.network.admit(vec![ken.listed()]);
+        for size in [0, 1, 4 << 20] {
+            let frame = vec![7; size];
+            ken.network.send(&to_per, frame.clone());
+            match per.next().await {
+                Event::Arrived { from, frame: heard, reply } => {
+                    assert!(from == to_ken && heard == frame);
+                    per.network.respond(reply, vec![1]);
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+            assert!(matches!(ken.next().await, Event::Answered { frame, .. } if frame == [1]));
+        }
+        // Who is removed is cut off, and turned away.
+        per.network.admit(vec![]);
+        let after = ken.ask(&to_per, vec![1]).await;
+        assert!(matches!(after, Err(Failure::Refused | Failure::Lost)), "{after:?}");
+        // Somebody else at its address is somebody else.
+        ken.network.admit(vec![listed("CHL", &[3], &[&per.address()])]);
+        let other = ken.ask(&named("CHL"), vec![1]).await;
+        assert!(
+            matches!(&other, Err(Failure::WrongIdentity { found, .. }) if *found == peer_id_of(&[2; 32])),
+            "{other:?}"
+        );
+        let tried = ken.network.try_address(&named("CHL"), &per.address()).await;
+        assert!(matches!(tried, Err(Failure::WrongIdentity { .. })), "{tried:?}");
+    }
+
+    #[tokio::test]
+    async fn where_no_quic_answers_tcp_does() {
+        let (mut ken, per) = pair().await;
+        let dead = nowhere().await.replace("/tcp/", "/udp/") + "/quic-v1";
+        ken.network.admit(vec![listed("PER", &[2], &[&dead, &per.address()])]);
+        let to = per.name.clone();
+        let (tcp, _network) = (per.address(), per.echo_on());
+        assert_eq!(ken.ask(&to, vec![1]).await, Ok(vec![1]));
+        assert_eq!(ken.network.try_address(&to, &tcp).await, Ok(()));
+        let tried = ken.network.try_address(&to, &dead).await;
+        assert!(matches!(tried, Err(Failure::Unreachable(_))), "{tried:?}");
+        assert_eq!(ken.network.try_address(&named("CHL"), &tcp).await, Err(Failure::NoSuchPeer));
+    }
+
+    #[test]
     fn a_network_of_ipv6_is_one_place() {
         let place = |text: &str| place_of(&text.parse().expect("an address"));
         assert_eq!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8::ffff:2/tcp/2"));
@@ -2053,14 +2237,25 @@ mod tests {
             let flaw = check_peer_id(text).expect_err(text).to_string();
             assert!(flaw.contains("key set"), "{flaw}");
         }
-        for text in ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/4710", "/dns4/liaison.example.ke/tcp/4710"] {
+        for (text, host, is_name, is_quic) in [
+            ("/ip4/127.0.0.1/tcp/0", "127.0.0.1", false, false),
+            ("/ip6/::1/tcp/4710", "::1", false, false),
+            ("/dns4/liaison.example.ke/tcp/4710", "liaison.example.ke", true, false),
+            ("/ip4/127.0.0.1/udp/4710/quic-v1", "127.0.0.1", false, true),
+            ("/dns/liaison.example.ke/udp/4710/quic-v1", "liaison.example.ke", true, true),
+        ] {
             check_address(text).expect("an address");
+            let to = Destination::of(text).expect("an address");
+            assert_eq!((to.host.as_str(), to.is_name, to.is_quic), (host, is_name, is_quic));
         }
         let id = peer_id_of(&[1; 32]);
         for text in [
             "127.0.0.1:4710",
             "/ip4/127.0.0.1",
-            "/ip4/127.0.0.1/udp/4710/quic-v1",
+            "/ip4/127.0.0.1/udp/4710",
+            "/ip4/127.0.0.1/udp/4710/quic",
+            "/ip4/127.0.0.1/udp/4710/quic-v1/webtransport",
+            "/ip4/127.0.0.1/tcp/4710/quic-v1",
             "/dnsaddr/liaison.example.ke",
             "/memory/1",
             &format!("/ip4/127.0.0.1/tcp/4710/p2p/{id}"),

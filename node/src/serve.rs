@@ -1,6 +1,10 @@
 //! A node as a process: the loop in a thread of its own, the network and the operators' door around it, and what is
 //! written behind it in the background.
 
+mod following;
+mod outcomes;
+mod peer_test;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,7 +26,7 @@ use liaison_protocol::message::MessageId;
 use liaison_protocol::operator::{
     Act, ActRequest, AdmitRequest, CaseView, CheckpointView, ConsistencyView, Enclosed, EvidenceRequest,
     ExchangePage, ExchangeSummary, ExchangeView, FirearmsView, ImportView, InclusionView, InstallRequest,
-    Mistake, NodeView, OpenRequest, PeerView, ReadyView, RemoveRequest, Rules,
+    Mistake, NodeView, OpenRequest, PeerTestView, PeerView, ReadyView, RemoveRequest, Rules,
 };
 use liaison_protocol::trace::TraceOutcome;
 use tokio::sync::{mpsc, oneshot};
@@ -32,15 +36,19 @@ use crate::blobs::{Blobs, PutError};
 use crate::config::{Config, ConfigError};
 use crate::courier::{Courier, Nudges};
 use crate::disk::{Disk, Folder};
+use crate::events::{About, Change, Events};
 use crate::http::{self, Content, Filter, HttpError, Opened, Upload};
 use crate::init::{KEY_SETS, place_of};
 use crate::keys::{KeyError, Keys, random};
 use crate::log::{LogError, Reader, Spiller, witnessed_file};
 use crate::marker;
+use crate::metrics::Metrics;
 use crate::node::{Done, Input, Node, NodeError, Now, Output, Parts, Request};
 use crate::peers::{self, Event, Network, NetworkError, PeerAddress, Reply, TransportKey};
 use crate::register::{Firearms, Licences, Register, Sort};
 use crate::store::{Recent, Rows, Sled, Store, StoreError};
+use crate::system;
+use outcomes::Outcomes;
 
 /// Orders and questions that may wait for a round.
 const OWN_WAITING: usize = 1024;
@@ -52,6 +60,8 @@ const ROUND: usize = 1024;
 const READY_FOR: Duration = Duration::from_millis(250);
 /// How soon the loop must say so itself.
 const READY_WITHIN: Duration = Duration::from_secs(5);
+/// How long what takes a while to count is told again.
+const COUNTED_FOR: Duration = Duration::from_secs(60);
 /// How often what is durable is spilled and the index synced.
 const BACKGROUND: Duration = Duration::from_millis(500);
 /// Where licence lists are kept, below the data folder, each under its digest.
@@ -60,6 +70,9 @@ const REGISTERS: &str = "registers";
 const WORTH_A_BAR: u64 = 10_000;
 /// Rows of the list of exchanges looked at for one page.
 const MOST_LOOKED_AT: usize = 200_000;
+
+/// Tests of the way to a peer at a time.
+const MOST_TESTS: usize = 4;
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
@@ -349,6 +362,9 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         started: Instant::now(),
         last: None,
     };
+    let metrics = node.metrics.clone();
+    let outcomes = Arc::<Outcomes>::default();
+    let events = Arc::new(Events::new(node.log().checkpoint().head().size));
     let mut house = House {
         node,
         nudges,
@@ -361,6 +377,12 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         behind: behind_in,
         gave_up: Arc::default(),
         started: Instant::now(),
+        metrics: metrics.clone(),
+        posted: HashMap::new(),
+        outcomes: outcomes.clone(),
+        events: events.clone(),
+        news: Vec::new(),
+        ready: None,
     };
     let lock = rest.lock;
     std::thread::Builder::new()
@@ -397,8 +419,15 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         rows: rest.rows,
         disk: rest.disk,
         blobs,
-        readiness: tokio::sync::Mutex::default(),
-        importing: tokio::sync::Mutex::new(()),
+        readiness: Arc::default(),
+        importing: Arc::default(),
+        metrics: metrics.clone(),
+        events,
+        outcomes,
+        network: network.clone(),
+        testing: Arc::new(tokio::sync::Semaphore::new(MOST_TESTS)),
+        index: rest.config.data.join("index"),
+        counted: Arc::default(),
     };
     let api = &rest.config.api;
     let settings = http::Settings {
@@ -407,6 +436,7 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         certificate: api.certificate.clone(),
         key: api.key.clone(),
         tokens: rest.tokens,
+        metrics,
     };
     let door = http::start(settings, Arc::new(door)).await?;
     Ok(Running { api: door.address(), listening, door, network, stop: own_in, ended })
@@ -449,6 +479,15 @@ struct House {
     /// Told when what is written in the background cannot be written any more: then the node stops.
     gave_up: Arc<tokio::sync::Notify>,
     started: Instant,
+    metrics: Metrics,
+    /// When the mail went out whose response is awaited.
+    posted: HashMap<NodeId, Instant>,
+    outcomes: Arc<Outcomes>,
+    events: Arc<Events>,
+    /// Changes that no entry of the log made, to be told after the round that learns of them.
+    news: Vec<Change>,
+    /// Whether the node could sign after the last round.
+    ready: Option<bool>,
 }
 
 impl House {
@@ -463,6 +502,7 @@ impl House {
             let now = self.now();
             let outputs = self.node.round(now, std::mem::take(&mut inputs))?;
             self.speak(outputs);
+            self.tell();
             if self.roster_until.is_some_and(|until| until <= clock()) {
                 self.roster();
             }
@@ -499,6 +539,18 @@ impl House {
         }
     }
 
+    /// Tell those who watch what the round changed.
+    fn tell(&mut self) {
+        let ready = self.node.why_not_ready().is_none();
+        if self.ready.replace(ready) != Some(ready) {
+            self.metrics.set_ready(ready);
+            self.news.push((None, About::Ready));
+        }
+        let mut changes = self.node.take_changes();
+        changes.append(&mut self.news);
+        self.events.tell(changes, self.node.log().checkpoint().head().size);
+    }
+
     fn now(&self) -> Now {
         Now { time: clock(), millis: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX) }
     }
@@ -510,20 +562,39 @@ impl House {
                 self.replies.insert(self.tickets, reply);
                 Input::Arrived { from, frame, ticket: self.tickets }
             }
-            Event::Answered { from, frame } => Input::Answered { from, frame },
-            Event::Failed { to, why } => Input::Failed { to, why: why.to_string() },
+            Event::Answered { from, frame } => {
+                if let Some(posted) = self.posted.remove(&from) {
+                    self.metrics.mail_answered(&from, posted.elapsed());
+                }
+                self.outcomes.note(&from, Ok(()));
+                Input::Answered { from, frame }
+            }
+            Event::Failed { to, why } => {
+                self.posted.remove(&to);
+                self.metrics.mail_failed(&to);
+                let words = why.to_string();
+                self.outcomes.note(&to, Err(why));
+                Input::Failed { to, why: words }
+            }
             Event::Connected { node } => {
                 self.nudges.nudge(node.clone());
+                self.news.push((None, About::Peer(node.clone())));
                 Input::Connected(node)
             }
-            Event::Disconnected { node } => Input::Disconnected(node),
+            Event::Disconnected { node } => {
+                self.news.push((None, About::Peer(node.clone())));
+                Input::Disconnected(node)
+            }
         }
     }
 
     fn speak(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::Post { to, frame } => self.network.send(&to, frame),
+                Output::Post { to, frame } => {
+                    self.network.send(&to, frame);
+                    self.posted.insert(to, Instant::now());
+                }
                 Output::Reply { ticket, frame } => {
                     let reply = self.replies.remove(&ticket);
                     if let (Some(reply), Some(frame)) = (reply, frame) {
@@ -664,14 +735,25 @@ impl Behind {
 }
 
 /// The operators' door into the loop.
+#[derive(Clone)]
 struct Door {
     own: mpsc::Sender<Input<Folder>>,
     rows: Arc<dyn Rows>,
     disk: Folder,
     blobs: Blobs<Folder>,
     /// What was answered last, and when.
-    readiness: tokio::sync::Mutex<Option<(Instant, ReadyView)>>,
-    importing: tokio::sync::Mutex<()>,
+    readiness: Arc<tokio::sync::Mutex<Option<(Instant, ReadyView)>>>,
+    importing: Arc<tokio::sync::Mutex<()>>,
+    metrics: Metrics,
+    events: Arc<Events>,
+    outcomes: Arc<Outcomes>,
+    network: Network,
+    /// Turns for tests of the way to a peer.
+    testing: Arc<tokio::sync::Semaphore>,
+    /// The folder of the index.
+    index: PathBuf,
+    /// When it was last counted what is counted seldom.
+    counted: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 impl Door {
@@ -706,6 +788,25 @@ impl Door {
             _ => Err(stopping()),
         })
         .await
+    }
+
+    /// Count what takes a while to count, if that is some time ago.
+    async fn count_seldom(&self) -> Result<(), Mistake> {
+        let mut counted = self.counted.lock().await;
+        if counted.is_some_and(|at| at.elapsed() < COUNTED_FOR) {
+            return Ok(());
+        }
+        let (rows, index, metrics) = (self.rows.clone(), self.index.clone(), self.metrics.clone());
+        tokio::task::spawn_blocking(move || {
+            metrics.set_index_bytes(folder_bytes(&index));
+            metrics.set_overdue(overdue(rows.as_ref())?);
+            Ok(())
+        })
+        .await
+        .map_err(|_| stopping())?
+        .map_err(|error: StoreError| Mistake::NotReady(error.to_string()))?;
+        *counted = Some(Instant::now());
+        Ok(())
     }
 
     async fn page(&self, filter: Filter) -> Result<ExchangePage, Mistake> {
@@ -810,9 +911,37 @@ fn list(rows: &dyn Rows, filter: &Filter, peer: Option<&NodeId>) -> Result<Excha
     Ok(ExchangePage { exchanges, next })
 }
 
+/// How many of the newest exchanges say in the list that a time has passed in them. Their rows are not read for that:
+/// within a text these quotation marks would be escaped.
+fn overdue(rows: &dyn Rows) -> Result<u64, StoreError> {
+    const SAYS_SO: &[u8] = br#""no_reply":true"#;
+    let table = crate::store::full_key(Table::Listing, &[]);
+    let newest = crate::store::full_key(Table::Listing, &u64::MAX.to_be_bytes());
+    let (mut overdue, mut looked_at) = (0, 0);
+    rows.visit(&newest, true, &mut |key, row| {
+        overdue += u64::from(row.windows(SAYS_SO.len()).any(|part| part == SAYS_SO));
+        looked_at += 1;
+        key.starts_with(&table) && looked_at < MOST_LOOKED_AT
+    })?;
+    Ok(overdue)
+}
+
+/// Bytes of the files in a folder.
+fn folder_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.metadata().ok())
+        .filter(|about| about.is_file())
+        .map(|about| about.len())
+        .sum()
+}
+
 impl http::Operator for Door {
     fn node(&self) -> http::Answer<'_, NodeView> {
-        Box::pin(self.ask(|node| node.view()))
+        Box::pin(async {
+            let view = self.ask(|node| node.view()).await?;
+            Ok(NodeView { disk_free: system::free_bytes(self.disk.root()).ok(), ..view })
+        })
     }
 
     fn install_key_set(&self, who: OfficerId, request: InstallRequest) -> http::Answer<'_, NodeView> {
@@ -833,6 +962,10 @@ impl http::Operator for Door {
 
     fn remove(&self, who: OfficerId, name: String, request: RemoveRequest) -> http::Answer<'_, ()> {
         Box::pin(self.order(Request::Remove(name, request.reason), who, None, |_, _| Ok(())))
+    }
+
+    fn test(&self, name: String) -> http::Answer<'_, PeerTestView> {
+        Box::pin(self.test_peer(name))
     }
 
     fn set_rules(&self, who: OfficerId, name: String, rules: Rules) -> http::Answer<'_, PeerView> {
@@ -983,6 +1116,21 @@ impl http::Operator for Door {
 
     fn consistency(&self, from: u64, to: u64) -> http::Answer<'_, ConsistencyView> {
         Box::pin(self.ask(move |node| node.consistency_view(from, to)))
+    }
+
+    fn events(&self, after: Option<u64>) -> http::Answer<'_, http::Following> {
+        Box::pin(self.follow(after))
+    }
+
+    fn observe(&self) -> http::Answer<'_, ()> {
+        Box::pin(async move {
+            match tokio::time::timeout(READY_WITHIN, self.ask(|node| Ok(node.standing()))).await {
+                Ok(standing) => self.metrics.stand(&standing?),
+                // Whoever watches must see that it hangs.
+                Err(_) => self.metrics.set_ready(false),
+            }
+            self.count_seldom().await
+        })
     }
 
     fn ready(&self) -> http::Answer<'_, ReadyView> {

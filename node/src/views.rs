@@ -34,6 +34,7 @@ impl<D: Disk> Node<D> {
             log_size: self.log().checkpoint().head().size,
             firearms: self.firearms().digest().map(|_| self.firearms().len() as u64),
             licences: self.licences().digest().map(|_| self.licences().len() as u64),
+            disk_free: None,
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }

@@ -575,6 +575,9 @@ pub struct NodeView {
     /// Licences in the list, if one is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licences: Option<u64>,
+    /// Bytes that may still be written to the disk with the log, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free: Option<u64>,
     /// Version of the program.
     pub version: String,
 }
@@ -994,6 +997,152 @@ pub struct ReadyView {
     /// Why not, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// What a test of the way to a peer found.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct PeerTestView {
+    /// The peer, as it was named.
+    pub peer: String,
+    /// Whether no step failed.
+    pub passed: bool,
+    /// The steps, in order. Of those about an address there is one for each.
+    pub steps: Vec<StepView>,
+}
+
+/// One step of a test.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct StepView {
+    /// Which.
+    pub step: Step,
+    /// The address it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What it came to.
+    pub result: StepResult,
+    /// What was found.
+    pub found: String,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// The steps of a test.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// We have admitted it.
+    Admitted,
+    /// The name in the address is known.
+    Resolve,
+    /// Something listens there.
+    Connect,
+    /// It speaks our TLS.
+    Handshake,
+    /// It is the node whose key set we hold.
+    Identity,
+    /// It takes mail from us, and speaks our protocol.
+    Protocol,
+    /// It answers mail with its cosignature.
+    RoundTrip,
+    /// Its clock agrees with ours.
+    Clocks,
+    /// Its key set is in force, and for how long.
+    KeySet,
+}
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepResult {
+    /// It failed, and something is to be done.
+    Failed,
+    /// All is well.
+    Passed,
+    /// It was not come to, or does not apply.
+    Skipped,
+    /// It works, and something is to be looked at.
+    Warned,
+}
+
+/// Something that changed: what, never what was said. More than one change of the same thing may be told as one, and
+/// what is told is how things stand when it is told.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventView {
+    /// An exchange.
+    Exchange {
+        /// The entry of our log that changed it.
+        leaf: u64,
+        /// Which.
+        #[schema(value_type = String)]
+        exchange: MessageId,
+        /// What is asked in it.
+        kind: Kind,
+        /// With whom it is.
+        peer: NodeId,
+        /// Which side we are.
+        side: Side,
+        /// How far it has come.
+        state: State,
+        /// Whether an officer of ours must act.
+        for_officer: bool,
+    },
+    /// The last one: whoever follows connects again with the last place that it saw, and misses nothing.
+    End {
+        /// Why.
+        why: String,
+    },
+    /// Changes were missed: list exchanges and peers anew.
+    Lost {
+        /// Why.
+        why: String,
+    },
+    /// How it stands with a peer.
+    Peer {
+        /// The entry of our log that changed it, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leaf: Option<u64>,
+        /// Which.
+        peer: NodeId,
+        /// Whether a connection is open.
+        connected: bool,
+        /// Whether it may deliver messages; absent once it is removed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standing: Option<PeerStanding>,
+    },
+    /// Whether the node can sign.
+    Ready {
+        /// Whether it can.
+        ready: bool,
+        /// Why not, and what to do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+}
+
+impl EventView {
+    /// Its name, as it stands in the member `event`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Exchange { .. } => "exchange",
+            Self::End { .. } => "end",
+            Self::Lost { .. } => "lost",
+            Self::Peer { .. } => "peer",
+            Self::Ready { .. } => "ready",
+        }
+    }
+
+    /// The entry of our log that changed it.
+    pub fn leaf(&self) -> Option<u64> {
+        match self {
+            Self::Exchange { leaf, .. } => Some(*leaf),
+            Self::Peer { leaf, .. } => *leaf,
+            Self::End { .. } | Self::Lost { .. } | Self::Ready { .. } => None,
+        }
+    }
 }
 
 /// What an operator did wrong, and what to do about it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use liaison_protocol::authority::{Line, OfficerId};
 use liaison_protocol::key_set::{Fingerprint, KeyChain};
-use liaison_protocol::operator::{AdmitRequest, PeerView, RemoveRequest};
+use liaison_protocol::operator::{AdmitRequest, PeerTestView, PeerView, RemoveRequest};
 
 use super::{Error, Reply, read_text};
 use crate::args::{Peer, PeerCommand};
@@ -33,6 +33,13 @@ pub(super) fn run(client: &Client, command: PeerCommand) -> Result<Reply, Error>
             let gone: Answered<()> =
                 client.send(Method::Delete, &path(&peer), &RemoveRequest { reason }, None)?;
             Ok(Reply::of(gone, |()| format!("{} is removed: it can deliver nothing any more\n", peer.0)))
+        }
+        PeerCommand::Test { peer } => {
+            let tested: Answered<PeerTestView> =
+                client.send(Method::Post, &format!("{}/test", path(&peer)), &(), None)?;
+            let yes = tested.view.passed;
+            let verdict = render::peer_verdict(&tested.view);
+            Ok(Reply { verdict: Some(verdict), yes, ..Reply::of(tested, render::peer_test) })
         }
         PeerCommand::Show { peer } => Ok(Reply::of(client.get(&path(&peer), &[])?, render::peer)),
     }

@@ -297,7 +297,7 @@ fn conditions(handling: &Handling) -> String {
     parts.join("; ")
 }
 
-fn topic(kind: Kind) -> &'static str {
+pub(super) fn topic(kind: Kind) -> &'static str {
     match kind {
         Kind::AuthenticityCheck => "authenticity",
         Kind::TraceRequest => "trace",

@@ -8,8 +8,13 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 
 use liaison_protocol::handling::Recipient;
-use liaison_protocol::operator::Act;
-use serde_json::json;
+use liaison_protocol::key_set;
+use liaison_protocol::merkle::Hash;
+use liaison_protocol::operator::{Act, Problem};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::asked::{HUGE, LARGE, SMALL};
 
 /// A node that believes whatever it is told.
 #[derive(Default)]
@@ -108,6 +113,13 @@ impl Operator for Bureau {
             books.order(&who, format!("remove, {}", request.reason));
             books.peers.remove(&name);
             Ok(())
+        })
+    }
+
+    fn test(&self, name: String) -> Answer<'_, PeerTestView> {
+        self.answer(move |books| {
+            books.peer(&name)?;
+            Ok(view(json!({"peer": name, "passed": true, "steps": []})))
         })
     }
 
@@ -268,6 +280,28 @@ impl Operator for Bureau {
         self.answer(move |_| Ok(ConsistencyView { from, to, proof: vec![Hash::ZERO] }))
     }
 
+    fn events(&self, after: Option<u64>) -> Answer<'_, Following> {
+        use futures::StreamExt;
+        let exchange = move |leaf: u64| {
+            view(json!({
+                "event": "exchange", "leaf": leaf, "exchange": Hash::of(&leaf.to_be_bytes()), "peer": PERU,
+                "kind": "licence-verification-request", "side": "requesting", "state": "requested",
+                "for_officer": false,
+            }))
+        };
+        let first = after.map_or(0, |after| after + 1);
+        let stays = futures::stream::pending();
+        self.answer(move |_| match after {
+            // More than any reader takes.
+            Some(99) => Ok(futures::stream::iter(0..1_000_000).map(exchange).boxed()),
+            _ => Ok(futures::stream::iter(first..first + 2).map(exchange).chain(stays).boxed()),
+        })
+    }
+
+    fn observe(&self) -> Answer<'_, ()> {
+        self.answer(|_| Ok(()))
+    }
+
     fn ready(&self) -> Answer<'_, ReadyView> {
         let ready = !self.0.lock().expect("not poisoned").asleep;
         Box::pin(std::future::ready(Ok(ReadyView { ready, why: (!ready).then(|| "asleep".into()) })))
@@ -285,6 +319,7 @@ struct Visitor {
     bureau: Arc<Bureau>,
     token: String,
     used: Mutex<BTreeSet<String>>,
+    closing: watch::Sender<bool>,
 }
 
 struct Reply {
@@ -383,6 +418,7 @@ fn settings(folder: &FilePath) -> Settings {
         certificate: folder.join("api.pem"),
         key: folder.join("api.key"),
         tokens: vec![token("okello", 7), token("customs-1", 8)],
+        metrics: Metrics::default(),
     }
 }
 
@@ -407,6 +443,7 @@ fn rehearse_with(bounds: Bounds, play: impl FnOnce(&Visitor)) {
         bureau,
         token: make_token([7; 32]).to_string(),
         used: Mutex::default(),
+        closing: server.closing.clone(),
     });
     runtime.block_on(server.shutdown());
 }
@@ -443,6 +480,11 @@ fn every_route_of_the_document_is_served_and_no_other() {
         assert_eq!(document.body, openapi());
         assert!(document.has("content-type: application/json"));
 
+        let metrics = visitor.ask("GET", "/metrics", Value::Null);
+        let told = format!("content-type: {}", crate::metrics::MEDIA_TYPE);
+        assert!(metrics.has(&told), "{}", metrics.head);
+        assert!(metrics.body.contains("liaison_api_requests_total{status=\"200\"} 3\n"), "{}", metrics.body);
+
         assert_eq!(visitor.ask("GET", "/v1/node", Value::Null).json()["node"], KENYA);
         let node = visitor.ask("POST", "/v1/node/key-sets", json!({"key_set": "a.b.c"}));
         assert_eq!(node.json()["key_sets"], "a.b.c");
@@ -454,6 +496,8 @@ fn every_route_of_the_document_is_served_and_no_other() {
         let rules = json!({"verifications": true});
         let peer = visitor.ask("PUT", &format!("{PERU_IN_A_PATH}/rules"), rules);
         assert_eq!(peer.json()["rules"]["verifications"], true);
+        let tested = visitor.ask("POST", &format!("{PERU_IN_A_PATH}/test"), Value::Null);
+        assert_eq!(tested.json(), json!({"peer": PERU, "passed": true, "steps": []}));
         let gone = visitor.ask("DELETE", PERU_IN_A_PATH, json!({"reason": "key lost"}));
         assert_eq!((gone.status, gone.body.as_str()), (204, ""));
         visitor.ask("GET", PERU_IN_A_PATH, Value::Null).problem(404);
@@ -508,6 +552,9 @@ fn every_route_of_the_document_is_served_and_no_other() {
         let orders = &visitor.bureau.0.lock().expect("not poisoned").orders;
         assert!(orders.iter().all(|order| order.starts_with("okello: ")), "{orders:?}");
 
+        // A stream goes on: what it begins with is enough.
+        visitor.used.lock().expect("not poisoned").insert("GET /v1/events".to_owned());
+
         let used = visitor.used.lock().expect("not poisoned");
         let used: BTreeSet<String> = used
             .iter()
@@ -531,6 +578,69 @@ fn documented() -> BTreeSet<String> {
         .collect()
 }
 
+/// Follow what changes behind the entry `after`; the connection, and the head of the answer.
+fn follow(
+    visitor: &Visitor,
+    after: &str,
+) -> (std::io::BufReader<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>, String) {
+    use std::io::BufRead;
+    let mut stream = visitor.connect();
+    let token = format!("Bearer {}", *make_token([7; 32]));
+    let after = if after.is_empty() { String::new() } else { format!("last-event-id: {after}\r\n") };
+    let request = format!(
+        "GET /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: {token}\r\n{after}\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("the door listens");
+    let (mut stream, mut head) = (std::io::BufReader::new(stream), String::new());
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(stream.read_line(&mut head).expect("text"), 0, "{head}");
+    }
+    (stream, head)
+}
+
+#[test]
+fn who_follows_is_told_what_changes_from_where_it_was_until_the_door_closes() {
+    use std::io::BufRead;
+    rehearse(|visitor| {
+        let (mut stream, head) = follow(visitor, "41");
+        assert!(
+            head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/event-stream"),
+            "{head}"
+        );
+        let mut told = String::new();
+        while !told.contains("id: 43") {
+            assert_ne!(stream.read_line(&mut told).expect("text"), 0, "{told}");
+        }
+        assert!(told.contains("event: exchange\n") && told.contains("id: 42\n"), "{told}");
+        assert!(told.contains("\"leaf\":42"), "{told}");
+        let (_, head) = follow(visitor, "yesterday");
+        assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+        visitor.closing.send_replace(true);
+        stream.read_to_string(&mut told).expect("the stream ends well");
+        assert!(told.contains("event: end") && told.contains("the node is stopping"), "{told}");
+    });
+}
+
+#[test]
+fn those_who_follow_are_few_and_who_does_not_read_is_sent_away() {
+    let bounds = Bounds { following: 1, unread: 1, idle: Duration::from_millis(300), ..Bounds::default() };
+    rehearse_with(bounds, |visitor| {
+        let (mut idle, _) = follow(visitor, "99");
+        let (_, head) = follow(visitor, "");
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        // It reads nothing: its place becomes free, and what it reads at last says why.
+        let free = || follow(visitor, "").1.starts_with("HTTP/1.1 200").then_some(());
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        while free().is_none() {
+            assert!(std::time::Instant::now() < until, "the place is not free");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut told = String::new();
+        idle.read_to_string(&mut told).expect("the stream ends well");
+        assert!(told.trim_end().lines().any(|line| line.contains("read too slowly")), "{}", told.len());
+    });
+}
+
 #[test]
 fn nobody_comes_in_without_a_token() {
     rehearse(|visitor| {
@@ -552,6 +662,11 @@ fn nobody_comes_in_without_a_token() {
             }
             if !open {
                 visitor.send(method, path, &[], b"").problem(401);
+                if path == "/v1/events" {
+                    // It has no end to wait for.
+                    assert!(follow(visitor, "").1.starts_with("HTTP/1.1 200"));
+                    continue;
+                }
                 assert_ne!(visitor.send(method, path, &[("authorization", &right)], b"").status, 401);
             }
         }

@@ -1,0 +1,30 @@
+//! What we ask of the system: files enough, no memory on disk, and how much room there is. The only file that names
+//! `rustix`.
+
+use std::io;
+use std::path::Path;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+
+/// Connections and the log's files share one limit, which systems set low for programs that cannot do with more.
+pub fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(?current, ?maximum, %error, "the limit of open files stays as it is");
+    }
+}
+
+/// Keys and requests are in memory: no core dump may carry them to a disk, and no other process of the same user may
+/// look at them.
+pub fn forbid_core_dumps() -> io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // A limit of zero does not hold where the system pipes core dumps into a program.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Bytes that may still be written to the disk on which `path` lies.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
