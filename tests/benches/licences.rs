@@ -58,7 +58,7 @@ fn description(line: u32) -> String {
     format!("{goods}{more} no. {line}")
 }
 
-const RECIPIENT: &str = "Ministerio del Interior, Direccion de Logistica";
+const RECIPIENT: &str = "Ministerio del Interior; Direccion de Logistica";
 
 /// Bytes of what is presented.
 pub(crate) fn length() -> usize {
