@@ -21,6 +21,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("getrandom", &["node/src/keys.rs"]),
     ("icu_normalizer", &["protocol/src/letters.rs"]),
     ("icu_properties", &["protocol/src/letters.rs"]),
+    ("libfuzzer_sys", &["tests/fuzz/program.rs"]),
     ("libp2p", &["node/src/peers.rs"]),
     ("prometheus_client", &["node/src/metrics.rs"]),
     ("rayon", &["node/src/node.rs"]),
@@ -284,7 +285,7 @@ fn every_file_opens_with_what_it_is_for() {
 
 #[test]
 fn the_lints_of_the_workspace_hold_in_every_room() {
-    for room in ["cli", "node", "protocol", "tests"] {
+    for room in ["cli", "node", "protocol", "tests", "tests/fuzz/targets"] {
         assert_eq!(manifest(room)["lints"]["workspace"].as_bool(), Some(true), "{room}");
     }
 }

@@ -29,7 +29,7 @@ use crate::sim_disk::{Failure, SimDisk, Torn};
 /// Most nodes in a world.
 const MOST_HOUSES: usize = 5;
 /// When the worlds begin: within the hour before 2026-10-01, so that logs see two months.
-const NEW_MONTH: u64 = 1_790_812_800;
+pub(crate) const NEW_MONTH: u64 = 1_790_812_800;
 /// After this many milliseconds a `Mail` without a response has failed.
 const PATIENCE: u64 = 10_000;
 
@@ -848,11 +848,11 @@ pub fn all_rows(rows: &Memory) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
     all
 }
 
-fn officer(name: &str) -> OfficerId {
+pub(crate) fn officer(name: &str) -> OfficerId {
     name.parse().expect("an officer")
 }
 
-fn node_id(number: usize) -> NodeId {
+pub(crate) fn node_id(number: usize) -> NodeId {
     format!("firearms.example{number}.org/liaison").parse().expect("a node id")
 }
 
@@ -862,7 +862,7 @@ fn named(number: usize, kid: &str, salt: u8) -> Named {
     Named { kid: kid.into(), key: SecretKey::from_seed(&seed) }
 }
 
-fn keys_of(number: usize) -> Keys {
+pub(crate) fn keys_of(number: usize) -> Keys {
     Keys {
         messages: vec![named(number, "msg-1", 1)],
         log: named(number, "log-1", 2),
@@ -871,17 +871,17 @@ fn keys_of(number: usize) -> Keys {
     }
 }
 
-fn keys(number: usize) -> &'static Keys {
+pub(crate) fn keys(number: usize) -> &'static Keys {
     static KEYS: OnceLock<Vec<Keys>> = OnceLock::new();
     &KEYS.get_or_init(|| (0..MOST_HOUSES).map(keys_of).collect())[number]
 }
 
-fn place(number: usize) -> Place {
+pub(crate) fn place(number: usize) -> Place {
     Place { origin: node_id(number).log_origin(1), folder: "log1".into(), key: keys(number).log.key.public() }
 }
 
 /// Version 1 of a node's key set: good for a year around the world's time.
-fn key_set(number: usize) -> &'static SignedKeySet {
+pub(crate) fn key_set(number: usize) -> &'static SignedKeySet {
     static SETS: OnceLock<Vec<SignedKeySet>> = OnceLock::new();
     &SETS.get_or_init(|| (0..MOST_HOUSES).map(make_key_set).collect())[number]
 }

@@ -241,7 +241,7 @@ impl NoteSignature {
         if !is_key_name(name) {
             return Err(NoteFlaw::Name);
         }
-        let bytes = BASE64.decode(signature.as_bytes()).map_err(|_| NoteFlaw::Base64)?;
+        let bytes = decode(signature)?;
         match bytes.split_first_chunk() {
             Some((key_id, bytes)) if !bytes.is_empty() => {
                 Ok(Self { name: name.to_owned(), key_id: u32::from_be_bytes(*key_id), bytes: bytes.to_vec() })
@@ -325,7 +325,7 @@ impl VerifierKey {
         if !is_key_name(name) {
             return Err(NoteFlaw::Name);
         }
-        let typed_key = BASE64.decode(typed_key.as_bytes()).map_err(|_| NoteFlaw::Base64)?;
+        let typed_key = decode(typed_key)?;
         let (key_type, key) = typed_key.split_first().ok_or(NoteFlaw::Form)?;
         let key_type = [KeyType::Cosigner, KeyType::Log].into_iter().find(|known| known.byte() == *key_type);
         let key_type = key_type.ok_or(NoteFlaw::Type)?;
@@ -414,7 +414,7 @@ impl TlogProof {
             if line.len() > MAX_EXTRA.div_ceil(3) * 4 {
                 return Err(NoteFlaw::TooLong);
             }
-            extra = Some(BASE64.decode(line.as_bytes()).map_err(|_| NoteFlaw::Base64)?);
+            extra = Some(decode(line)?);
             rest = after;
         }
         if extra.as_ref().is_some_and(|extra| extra.len() > MAX_EXTRA) {
@@ -523,8 +523,14 @@ fn proof_and_note(mut rest: &str) -> Result<(Vec<Hash>, String), NoteFlaw> {
     Ok((proof, rest.to_owned()))
 }
 
-fn parse_hash(text: &str) -> Result<Hash, NoteFlaw> {
+/// Canonical base64. The decoder takes two padded texts one behind the other for one, so what it read is compared.
+fn decode(text: &str) -> Result<Vec<u8>, NoteFlaw> {
     let bytes = BASE64.decode(text.as_bytes()).map_err(|_| NoteFlaw::Base64)?;
+    if BASE64.encode(&bytes) == text { Ok(bytes) } else { Err(NoteFlaw::Base64) }
+}
+
+fn parse_hash(text: &str) -> Result<Hash, NoteFlaw> {
+    let bytes = decode(text)?;
     let bytes: [u8; HASH_LEN] = bytes.try_into().map_err(|_| NoteFlaw::Base64)?;
     Ok(Hash::from_bytes(bytes))
 }

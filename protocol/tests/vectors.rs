@@ -2115,6 +2115,16 @@ fn notes() -> Vec<Case> {
         &as_checkpoint,
         text.trim_end().into(),
     );
+    let root = data_encoding::BASE64.encode(head.root.as_bytes());
+    let [first, second] = [&head.root.as_bytes()[..16], &head.root.as_bytes()[16..]]
+        .map(|part| data_encoding::BASE64.encode(part));
+    add(
+        "checkpoint-root-in-two-pieces",
+        "the base64 of its root is padded in its middle, too",
+        "flaw Base64",
+        &as_checkpoint,
+        text.replacen(&root, &format!("{first}{second}"), 1),
+    );
     let line = text.lines().last().expect("a signature");
     add(
         "checkpoint-17-signatures",
@@ -2150,6 +2160,17 @@ fn notes() -> Vec<Case> {
         "flaw OtherSigner",
         &as_cosignature,
         cosigned(&note::cosign(&KENYA.secret("log-1"), &name, START.0, checkpoint)),
+    );
+    // Ten bytes and the rest, each padded, are the same bytes to a decoder that goes on behind the padding.
+    let (words, signature) = line.trim_end().rsplit_once(' ').expect("a signature");
+    let bytes = data_encoding::BASE64.decode(signature.as_bytes()).expect("base64");
+    let [first, second] = [&bytes[..10], &bytes[10..]].map(|part| data_encoding::BASE64.encode(part));
+    add(
+        "cosignature-in-two-pieces",
+        "the base64 of a cosignature is padded in its middle, too: the note has no second form",
+        "flaw Base64",
+        &as_checkpoint,
+        cosigned(&format!("{words} {first}{second}\n")),
     );
     add(
         "cosignature-time-2-to-63",

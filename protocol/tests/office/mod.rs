@@ -154,6 +154,11 @@ impl Office {
         self.desk.us().clone()
     }
 
+    /// The key it seals with.
+    pub(crate) fn message_key(&self) -> SecretKey {
+        secret(self.seed, 2)
+    }
+
     pub(crate) fn record(&mut self, record: Record, message: Option<Verified>) -> Vec<Effect> {
         let leaf = LeafIndex(self.shelf.records.len() as u64);
         let staged = Staged { leaf, at: self.now, record, message };
@@ -195,7 +200,7 @@ impl Office {
         let parts: Vec<_> = persons.map(|(n, person)| attachment::write_part(person, &salt(n))).collect();
         draft.enclosed.parts.extend(parts.iter().map(|(_, digest)| *digest));
         let message = self.desk.compose(&self.shelf, draft, 1, self.now, &jti).expect("an admitted peer");
-        let verified = envelope::seal(message, "msg-1", &secret(self.seed, 2));
+        let verified = envelope::seal(message, "msg-1", &self.message_key());
         self.record(Record::Sent { to, token: verified.token().to_owned() }, Some(verified.clone()));
         for (text, _) in parts {
             self.record(Record::Part { of: verified.id(), exchange: verified.exchange(), text }, None);
