@@ -15,6 +15,8 @@ use toml::Table;
 const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["node/src/http.rs"]),
     ("axum_server", &["node/src/http.rs"]),
+    ("clap_complete", &["manual/src/lib.rs"]),
+    ("clap_mangen", &["manual/src/lib.rs"]),
     ("comfy_table", &["cli/src/render.rs"]),
     ("csv", &["node/src/register.rs"]),
     ("ed25519_dalek", &["protocol/src/sign.rs"]),
@@ -22,12 +24,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("icu_normalizer", &["protocol/src/letters.rs"]),
     ("icu_properties", &["protocol/src/letters.rs"]),
     ("libp2p", &["node/src/peers.rs"]),
+    ("qrcode", &["protocol/src/qr.rs"]),
     ("rayon", &["node/src/node.rs"]),
     ("rcgen", &["node/src/http.rs"]),
+    ("rqrr", &["protocol/src/qr.rs"]),
     ("rust_iso3166", &["node/src/init.rs"]),
     ("rustix", &["node/src/main.rs"]),
     ("rustls", &["cli/src/client.rs", "node/src/http.rs", "node/src/demo/office.rs", "tests/processes.rs"]),
     ("schemars", &["node/src/config.rs"]),
+    ("sd_notify", &["node/src/supervisor.rs"]),
     ("serde_json_canonicalizer", &["protocol/src/json.rs"]),
     ("sha2", &["protocol/src/merkle.rs"]),
     ("sled", &["node/src/store.rs"]),
@@ -44,6 +49,7 @@ const PURE: &[&str] = &[
     "icu_normalizer",
     "icu_properties",
     "jiff",
+    "qrcode",
     "serde",
     "serde_json",
     "serde_json_canonicalizer",
@@ -78,7 +84,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 }
 
 fn all_sources() -> Vec<(String, String)> {
-    ["cli", "node", "protocol", "tests"].into_iter().flat_map(sources).collect()
+    ["cli", "manual", "node", "protocol", "tests"].into_iter().flat_map(sources).collect()
 }
 
 /// The source without comments and without what stands in quotes: prose may name what code may not.
@@ -193,6 +199,7 @@ fn each_outside_library_is_named_behind_one_door() {
 fn imports_point_one_way() {
     for (room, forbidden) in [
         ("cli", ["liaison_node", "liaison_tests"].as_slice()),
+        ("manual", &["liaison_cli", "liaison_node", "liaison_protocol", "liaison_tests"]),
         ("node", &["liaison_cli", "liaison_tests"]),
         ("protocol", &["liaison_cli", "liaison_node", "liaison_tests"]),
     ] {
@@ -273,7 +280,7 @@ fn every_file_opens_with_what_it_is_for() {
 
 #[test]
 fn the_lints_of_the_workspace_hold_in_every_room() {
-    for room in ["cli", "node", "protocol", "tests"] {
+    for room in ["cli", "manual", "node", "protocol", "tests"] {
         assert_eq!(manifest(room)["lints"]["workspace"].as_bool(), Some(true), "{room}");
     }
 }

@@ -18,4 +18,5 @@ pub mod peers;
 pub mod register;
 pub mod serve;
 pub mod store;
+pub mod supervisor;
 mod views;

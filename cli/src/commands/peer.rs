@@ -34,7 +34,11 @@ pub(super) fn run(client: &Client, command: PeerCommand) -> Result<Reply, Error>
                 client.send(Method::Delete, &path(&peer), &RemoveRequest { reason }, None)?;
             Ok(Reply::of(gone, |()| format!("{} is removed: it can deliver nothing any more\n", peer.0)))
         }
-        PeerCommand::Show { peer } => Ok(Reply::of(client.get(&path(&peer), &[])?, render::peer)),
+        PeerCommand::Show { peer, qr } => {
+            let shown: Answered<PeerView> = client.get(&path(&peer), &[])?;
+            let fingerprint = shown.view.fingerprint.clone();
+            Ok(Reply::of(shown, render::peer).with_qr(qr, &fingerprint))
+        }
     }
 }
 
