@@ -294,7 +294,11 @@ fn make(birth: &Birth, qr: bool) -> Outcome {
     println!("Configuration:    {folder}/{CONFIG}");
     println!("For your peers:   {folder}/data/{}", init::KEY_SETS);
     println!("For operators:    liaison --profile {folder}/operator node");
-    println!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
+    if birth.folder == Path::new(INSTALLED) {
+        println!("\nNext:             systemctl enable --now liaison-node");
+    } else {
+        println!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
+    }
     Ok(())
 }
 
@@ -392,6 +396,9 @@ fn run(path: &Path) -> Outcome {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let running = serve::start(prepared).await?;
         tracing::info!(%node, api = %running.api, listening = ?running.listening, "the node is up");
+        if let Ok(Some(why)) = running.pulse().why_not_ready().await {
+            tracing::error!("the node is up and CANNOT SIGN: {why}");
+        }
         let report = tokio::spawn(supervisor::report(running.pulse()));
         let told = async {
             told_to_stop().await;
