@@ -15,6 +15,8 @@ use toml::Table;
 const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["node/src/http.rs"]),
     ("axum_server", &["node/src/http.rs"]),
+    ("clap_complete", &["deploy/manual/src/lib.rs"]),
+    ("clap_mangen", &["deploy/manual/src/lib.rs"]),
     ("comfy_table", &["cli/src/render.rs"]),
     ("csv", &["node/src/register.rs"]),
     ("ed25519_dalek", &["protocol/src/sign.rs"]),
@@ -26,6 +28,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["node/src/metrics.rs"]),
     ("rayon", &["node/src/node.rs"]),
     ("rcgen", &["node/src/http.rs"]),
+    ("rqrr", &["protocol/src/qr.rs"]),
     ("rust_iso3166", &["node/src/init.rs"]),
     ("rustix", &["node/src/system.rs"]),
     (
@@ -39,6 +42,7 @@ const DOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("schemars", &["node/src/config.rs"]),
+    ("sd_notify", &["node/src/supervisor.rs"]),
     ("serde_json_canonicalizer", &["protocol/src/json.rs"]),
     ("sha2", &["protocol/src/merkle.rs"]),
     ("sled", &["node/src/store.rs"]),
@@ -55,6 +59,7 @@ const PURE: &[&str] = &[
     "icu_normalizer",
     "icu_properties",
     "jiff",
+    "qrcode",
     "serde",
     "serde_json",
     "serde_json_canonicalizer",
@@ -89,7 +94,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 }
 
 fn all_sources() -> Vec<(String, String)> {
-    ["cli", "node", "protocol", "tests"].into_iter().flat_map(sources).collect()
+    ["cli", "deploy/manual", "node", "protocol", "tests"].into_iter().flat_map(sources).collect()
 }
 
 /// The source without comments and without what stands in quotes: prose may name what code may not.
@@ -205,6 +210,7 @@ fn each_outside_library_is_named_behind_one_door() {
 fn imports_point_one_way() {
     for (room, forbidden) in [
         ("cli", ["liaison_node", "liaison_tests"].as_slice()),
+        ("deploy/manual", &["liaison_cli", "liaison_node", "liaison_protocol", "liaison_tests"]),
         ("node", &["liaison_cli", "liaison_tests"]),
         ("protocol", &["liaison_cli", "liaison_node", "liaison_tests"]),
     ] {
@@ -285,7 +291,7 @@ fn every_file_opens_with_what_it_is_for() {
 
 #[test]
 fn the_lints_of_the_workspace_hold_in_every_room() {
-    for room in ["cli", "node", "protocol", "tests", "tests/fuzz/targets"] {
+    for room in ["cli", "deploy/manual", "node", "protocol", "tests", "tests/fuzz/targets"] {
         assert_eq!(manifest(room)["lints"]["workspace"].as_bool(), Some(true), "{room}");
     }
 }

@@ -20,17 +20,17 @@ pub(crate) use trace::{
 };
 pub(crate) use transit::{DecisionArgs, NotificationArgs, TransitCommand, TransitQuestion};
 
-/// Ask other States' firearms authorities, answer them, and verify logs.
+/// Ask other States' firearms authorities, answer them, and verify logs
 ///
 /// Exit codes: 0 yes or done, 1 the answer is no, 2 something to be put right first.
 #[derive(Debug, Parser)]
-#[command(name = "liaison", version)]
+#[command(name = "liaison", version, after_long_help = FIRST_STEPS)]
 pub(crate) struct Args {
-    /// The profile: client.toml or its folder [default: ./operator, then ~/.config/liaison]
-    #[arg(long, global = true, env = "LIAISON_PROFILE", value_name = "PATH")]
+    /// The profile: client.toml or its folder [default: ./operator, ~/.config/liaison, /var/lib/liaison/operator]
+    #[arg(long, global = true, env = "LIAISON_PROFILE", value_name = "PATH", display_order = 90)]
     pub(crate) profile: Option<PathBuf>,
     /// Print the node's JSON and nothing else
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 91)]
     pub(crate) json: bool,
     /// What to do.
     #[command(subcommand)]
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Node {
         #[command(subcommand)]
         command: Option<NodeCommand>,
+        /// Show our root fingerprint as a QR code, too, for a camera of the other authority
+        #[arg(long)]
+        qr: bool,
     },
     /// The other authorities' nodes: admit, show, remove, answer automatically
     #[command(subcommand)]
@@ -79,7 +82,31 @@ pub(crate) enum Command {
     /// The log: its checkpoint, proofs, and verification with no node at all
     #[command(subcommand)]
     Log(LogCommand),
+    /// Write the man pages and shell completions of this program below FOLDER, such as ~/.local/share
+    Manual {
+        /// Where `man` and shells look: `man/man1` and others are made in it
+        folder: PathBuf,
+    },
 }
+
+const FIRST_STEPS: &str = r#"Examples:
+  liaison node --qr
+  liaison peer add kenya.key-sets --channel "telephone, 23 November"
+  liaison licence verify --peer KEN --licence-no KE-IMP-0117 --issued 2026-01-12
+  liaison exchange list --for-officer"#;
+const PEER_ADD: &str = r#"Examples:
+  liaison peer add kenya.key-sets --channel "telephone, 23 November"
+  # The fingerprint as it was read from the QR code on their screen:
+  liaison peer add kenya.key-sets --channel "meeting in Arusha, 12 May" --fingerprint 6D8C...04F1"#;
+const LICENCE_VERIFY: &str = r#"Examples:
+  liaison licence verify --peer KEN --licence-no KE-IMP-0117 --issued 2026-01-12 --wait 60 \
+      --recipient "Kenya Wildlife Service" --line "1; Rifle, bolt action, .308 Winchester; 40; pieces""#;
+const EXPORT: &str = r#"Examples:
+  liaison evidence export A1WCo2 --purpose prosecution --for court
+  liaison evidence verify evidence-A1WCo2.tar"#;
+const LOG_VERIFY: &str = r#"Examples:
+  liaison log verify /var/lib/liaison/data
+  liaison log verify copy-of-log1 --fingerprint "6d8c 39f1 ... 04f1""#;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
@@ -104,6 +131,9 @@ pub(crate) enum PeerCommand {
     Show {
         /// Node id, or the code of a State with one node
         peer: Peer,
+        /// Show the fingerprint we hold of it as a QR code, too, for a camera of that authority
+        #[arg(long)]
+        qr: bool,
     },
     /// Test the way to a peer, step by step: which fails, and what to do about it
     Test {
@@ -111,6 +141,7 @@ pub(crate) enum PeerCommand {
         peer: Peer,
     },
     /// Admit a peer whose fingerprint was compared with the other authority, outside this network
+    #[command(after_long_help = PEER_ADD)]
     Add {
         /// The key set file the other authority handed over
         file: PathBuf,
@@ -156,6 +187,7 @@ pub(crate) enum PeerCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LicenceCommand {
     /// Ask whether an import licence was issued and stands (Art. 10(2)(a))
+    #[command(after_long_help = LICENCE_VERIFY)]
     Verify(LicenceQuestion),
     /// Ask whether a licensing document is genuine (Art. 10(5))
     Authenticate(LicenceQuestion),
@@ -396,6 +428,7 @@ pub(crate) struct OutcomeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
     /// Write an exchange with all its proofs to one file; recorded in the log, as is a refusal (Art. 12(5))
+    #[command(after_long_help = EXPORT)]
     Export {
         /// Its id, or the first 6 characters of it or more
         #[arg(allow_hyphen_values = true)]
@@ -439,6 +472,7 @@ pub(crate) enum LogCommand {
         out: Option<PathBuf>,
     },
     /// Verify a log folder, or a copy of it, offline
+    #[command(after_long_help = LOG_VERIFY)]
     Verify {
         /// A log folder (`log1`), a copy of it, or a data folder that has one
         folder: PathBuf,

@@ -286,7 +286,10 @@ pub(crate) enum ClientError {
     #[error("no answer from {url} within {} seconds: look at the node's own log", PATIENCE.as_secs())]
     Timeout { url: String },
     /// The token is not one of the node's.
-    #[error("{url} does not take the token in {token}: use the profile that this node wrote (now {profile})")]
+    #[error(
+        "{url} does not take the token in {token}: it was taken back, or made since the node was started last, or it is \
+         another node's than {profile} speaks of. Whoever runs the node knows"
+    )]
     Unauthorised { url: String, token: String, profile: String },
 }
 

@@ -17,7 +17,10 @@ mod watch;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use liaison_manual::Manual;
 use liaison_protocol::audit::{AuditFlaw, LogFlaw};
+use liaison_protocol::key_set::Fingerprint;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -39,18 +42,26 @@ pub(crate) struct Reply {
     pub(crate) aside: Option<String>,
     /// What it came to, big and clear below the text.
     pub(crate) verdict: Option<String>,
+    /// A fingerprint to be shown below it as a QR code.
+    pub(crate) qr: Option<Fingerprint>,
     /// Whether the answer is yes, or the thing is done.
     pub(crate) yes: bool,
 }
 
 impl Reply {
     fn new(text: String, json: Value) -> Self {
-        Self { text, json, aside: None, verdict: None, yes: true }
+        Self { text, json, aside: None, verdict: None, qr: None, yes: true }
     }
 
     /// Say an answer of the node as `render` puts it.
     fn of<T>(answered: Answered<T>, render: impl FnOnce(&T) -> String) -> Self {
         Self::new(render(&answered.view), answered.json)
+    }
+
+    /// With a fingerprint as the node gave it shown as a QR code, if that is wanted.
+    fn with_qr(mut self, wanted: bool, fingerprint: &str) -> Self {
+        self.qr = fingerprint.parse().ok().filter(|_| wanted);
+        self
     }
 }
 
@@ -65,6 +76,13 @@ pub(crate) fn run(args: Args, say: &mut dyn FnMut(&Reply) -> bool) -> Result<Rep
     match &args.command {
         Command::Trace(TraceCommand::Template { kind }) => return Ok(trace::template(*kind)),
         Command::Transit(TransitCommand::Template) => return Ok(transit::template()),
+        Command::Manual { folder } => {
+            let manual = Manual { section: "1", also: "liaison-node(8)" };
+            let written = manual.write(Args::command(), folder);
+            written.map_err(|why| Error::File { path: folder.clone(), why })?;
+            let text = format!("{}: man pages and completions are written\n", folder.display());
+            return Ok(Reply::new(text, serde_json::json!({ "folder": folder })));
+        }
         _ => {}
     }
     let client = Client::open(Profile::find(args.profile.as_deref(), &profile::places())?)?;
@@ -79,7 +97,8 @@ pub(crate) fn run(args: Args, say: &mut dyn FnMut(&Reply) -> bool) -> Result<Rep
         }
         Command::Licence(command) => licence::run(&client, command),
         Command::Log(command) => log::run(&client, command),
-        Command::Node { command } => node::run(&client, command),
+        Command::Manual { .. } => unreachable!("it needs no node"),
+        Command::Node { command, qr } => node::run(&client, command, qr),
         Command::Peer(command) => peer::run(&client, command),
         Command::Status => status::run(&client),
         Command::Trace(command) => trace::run(&client, command),

@@ -13,6 +13,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use liaison_protocol::qr;
 
 use crate::args::Args;
 use crate::commands::Reply;
@@ -52,7 +53,8 @@ fn print(reply: &Reply, json: bool) -> Result<(), commands::Error> {
         }
         let coloured = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let verdict = reply.verdict.as_ref().map(|word| render::banner(word, reply.yes, coloured));
-        write!(out, "{}{}", render::plain(&reply.text), verdict.unwrap_or_default())
+        let qr = reply.qr.as_ref().map(|fingerprint| format!("\n{}", qr::draw(fingerprint, coloured)));
+        write!(out, "{}{}{}", render::plain(&reply.text), verdict.unwrap_or_default(), qr.unwrap_or_default())
     };
     match printed.and_then(|()| out.flush()) {
         // Whoever reads us has seen enough: `liaison exchange list | head`.

@@ -60,10 +60,11 @@ impl Profile {
     }
 }
 
-/// Where profiles are looked for when none is named: `./operator`, then `~/.config/liaison`.
+/// Where profiles are looked for when none is named: `./operator`, then `~/.config/liaison`, then that of a node which a
+/// package of this system runs: for whoever may read it.
 pub(crate) fn places() -> Vec<PathBuf> {
     let home = std::env::home_dir().map(|home| home.join(".config/liaison"));
-    std::iter::once(PathBuf::from("operator")).chain(home).collect()
+    [PathBuf::from("operator")].into_iter().chain(home).chain([INSTALLED.into()]).collect()
 }
 
 /// Why there is no profile to work with.
@@ -74,8 +75,8 @@ pub(crate) enum ProfileError {
     Bad { file: PathBuf, why: String },
     /// None was named and none is in its usual places.
     #[error(
-        "no profile: there is no {}. The node writes one, in the folder `operator` beside its configuration, \
-         when it is set up (liaison-node init): name that folder with --profile or LIAISON_PROFILE",
+        "no profile: there is no {}. Whoever runs the node gives you one (liaison-node token NAME --profile FOLDER), and \
+         one is in the folder `operator` beside its configuration: name it with --profile or LIAISON_PROFILE",
         .0.join(" and no ")
     )]
     None(Vec<String>),
@@ -90,6 +91,8 @@ pub(crate) enum ProfileError {
 
 /// The name of a profile in its folder.
 const FILE: &str = "client.toml";
+/// The folder of the profile of an installed node.
+const INSTALLED: &str = "/var/lib/liaison/operator";
 
 #[cfg(test)]
 mod tests {

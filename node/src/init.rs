@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
@@ -14,8 +14,9 @@ use liaison_protocol::key_set::{
 };
 use liaison_protocol::message::MAX_ACCEPT;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Api, Config, ConfigError};
 use crate::disk::Folder;
 use crate::http;
 use crate::keys::{KeyError, Keys, Named, random};
@@ -127,13 +128,11 @@ pub fn make(birth: &Birth, now: Timestamp) -> Result<Fingerprint, InitError> {
     for folder in ["data", "data/log1"] {
         secret_file(&at(folder).join(KEY_SETS), chain.as_bytes())?;
     }
-    let client = format!(
-        "# How the command `liaison` reaches this node. Paths are relative to this file.\nurl = \"https://{}\"\nca = \"../api/certificate.pem\"\ntoken = \"../api/tokens/officer.token\"\n",
-        birth.api
-    );
+    let client = client(birth.api, "../api/certificate.pem", "../api/tokens/officer.token");
     secret_file(&at("operator/client.toml"), client.as_bytes())?;
     // Last, for without it there is no node.
     secret_file(&at(CONFIG), config.write().as_bytes())?;
+    hand_over(&birth.folder, &birth.folder)?;
     Ok(signed.fingerprint())
 }
 
@@ -261,6 +260,7 @@ pub fn renew(
         // Last but for the signing, so that a slip above leaves no key behind.
         let number = 1 + keys.messages.iter().map(Named::number).max().unwrap_or(0);
         let key = Named::make(&config.keys, &format!("msg-{number}"))?;
+        hand_over(&config.keys.join(format!("{}.key", key.kid)), &config.keys)?;
         set.keys.push(key.listed(KeyUse::Msg, now, expires));
         keys.messages.push(key);
     }
@@ -277,7 +277,54 @@ pub fn make_token(folder: &Path, holder: &OfficerId) -> Result<PathBuf, InitErro
     random(&mut bytes);
     let path = folder.join(format!("{holder}.token"));
     secret_file(&path, http::make_token(bytes).as_bytes())?;
+    hand_over(&path, folder)?;
     Ok(path)
+}
+
+/// Write a profile of the command `liaison` to the new folder `folder`: where the operators' door is, its certificate, and
+/// the token in the file `token`.
+pub fn make_profile(api: &Api, token: &Path, folder: &Path) -> Result<(), InitError> {
+    if folder.exists() {
+        return Err(InitError::Exists(folder.into()));
+    }
+    let full = std::path::absolute(folder).map_err(|source| InitError::Io { path: folder.into(), source })?;
+    // The first folder that is made, and what it is made in: whose that is, gets it.
+    let made = full.ancestors().take_while(|above| !above.exists()).last().unwrap_or(&full);
+    let read = |path: &Path| fs::read(path).map_err(|source| InitError::Io { path: path.into(), source });
+    secret_file(&full.join("certificate.pem"), &read(&api.certificate)?)?;
+    secret_file(&full.join("token"), &Zeroizing::new(read(token)?))?;
+    secret_file(&full.join("client.toml"), client(api.listen, "certificate.pem", "token").as_bytes())?;
+    hand_over(made, made.parent().unwrap_or(made))
+}
+
+/// How the command `liaison` reaches a node.
+fn client(api: SocketAddr, certificate: &str, token: &str) -> String {
+    format!(
+        "# How the command `liaison` reaches this node. Paths are relative to this file.\nurl = \"https://{api}\"\nca = \"{certificate}\"\ntoken = \"{token}\"\n"
+    )
+}
+
+/// What root makes in a folder of another user becomes that user's, with all that is in it: the node does not run as
+/// root, and could not read it.
+fn hand_over(path: &Path, folder: &Path) -> Result<(), InitError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| InitError::Io { path, source }
+    };
+    let owner = fs::metadata(folder).map_err(at(folder))?;
+    let mut waiting = vec![path.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let ours = fs::symlink_metadata(&path).map_err(at(&path))?;
+        if ours.is_dir() {
+            for entry in fs::read_dir(&path).map_err(at(&path))? {
+                waiting.push(entry.map_err(at(&path))?.path());
+            }
+        }
+        if ours.uid() == 0 && owner.uid() != 0 {
+            std::os::unix::fs::lchown(&path, Some(owner.uid()), Some(owner.gid())).map_err(at(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Write a new file that only its owner may read.
@@ -288,4 +335,73 @@ fn secret_file(path: &Path, content: &[u8]) -> Result<(), InitError> {
     }
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn birth(folder: &Path) -> Birth {
+        Birth {
+            folder: folder.join("node"),
+            roots: folder.join("roots"),
+            node: "firearms.example.ke/liaison".parse().expect("a node id"),
+            state: "KEN".parse().expect("a State"),
+            authority: "Bureau".parse().expect("a line"),
+            functions: Vec::new(),
+            listen: vec!["/ip4/127.0.0.1/tcp/4710".into()],
+            addrs: Vec::new(),
+            api: "127.0.0.1:4711".parse().expect("an address"),
+        }
+    }
+
+    /// Everything below `folder` with its owner and mode, but what is in a log.
+    fn below(folder: &Path) -> Vec<(PathBuf, u32, u32)> {
+        let (mut found, mut waiting) = (Vec::new(), vec![folder.to_owned()]);
+        while let Some(path) = waiting.pop() {
+            let metadata = fs::symlink_metadata(&path).expect("it is there");
+            if metadata.is_dir() {
+                waiting.extend(fs::read_dir(&path).expect("ours").map(|entry| entry.expect("ours").path()));
+            }
+            found.push((path, metadata.uid(), metadata.mode() & 0o777));
+        }
+        found
+    }
+
+    /// Only root can give something away; as another user this shows that all is still ours.
+    #[test]
+    fn what_root_makes_in_the_nodes_folder_is_the_nodes_and_the_roots_stay_roots() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let birth = birth(kept.path());
+        let us = fs::metadata(kept.path()).expect("a folder").uid();
+        let node = if us == 0 { 65_534 } else { us };
+        for folder in ["node", "home"] {
+            let folder = kept.path().join(folder);
+            fs::create_dir(&folder).expect("a new folder");
+            std::os::unix::fs::chown(&folder, Some(node), None).expect("ours to give");
+        }
+        make(&birth, Timestamp(1_764_000_000)).expect("a node");
+        let config = Config::read(&birth.folder.join(CONFIG)).expect("a configuration");
+        let token = make_token(&config.api.tokens, &"okello".parse().expect("an id")).expect("a token");
+        let renewal = Renewal { rotate: true, ..Renewal::default() };
+        renew(&config, &birth.roots, renewal, Timestamp(1_764_000_100)).expect("a next version");
+        let profile = kept.path().join("home/.config/liaison");
+        make_profile(&config.api, &token, &profile).expect("a profile");
+
+        let made = [below(&birth.folder), below(&kept.path().join("home"))].concat();
+        for file in
+            ["node/keys/msg-2.key", "node/api/tokens/okello.token", "home/.config/liaison/client.toml"]
+        {
+            assert!(made.iter().any(|(path, ..)| path.ends_with(file)), "{file} is not in {made:?}");
+        }
+        for (path, owner, _) in &made {
+            assert_eq!(*owner, node, "{}", path.display());
+        }
+        for (path, owner, mode) in below(&birth.roots) {
+            assert!(owner == us && mode & 0o077 == 0, "{}", path.display());
+        }
+        let again = make_profile(&config.api, &token, &profile).expect_err("it is there");
+        assert!(again.to_string().contains("nothing is ever overwritten"), "{again}");
+        assert_eq!(fs::read(profile.join("token")).expect("readable"), fs::read(token).expect("readable"));
+    }
 }

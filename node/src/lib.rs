@@ -20,5 +20,6 @@ pub mod peers;
 pub mod register;
 pub mod serve;
 pub mod store;
+pub mod supervisor;
 pub mod system;
 mod views;

@@ -2,142 +2,202 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use liaison_node::config::{Config, Format, Trace};
+use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand};
+use liaison_manual::Manual;
+use liaison_node::config::{Config, ConfigError, Format, Trace};
 use liaison_node::demo;
 use liaison_node::init::{self, Birth, CONFIG, Renewal, Service};
-use liaison_node::serve;
+use liaison_node::serve::{self, RunError};
+use liaison_node::supervisor;
 use liaison_node::system;
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
+use liaison_protocol::qr;
 use tracing_subscriber::EnvFilter;
 
-/// A State's node for exchanging trace requests, licence verifications and transit confirmations directly with its
-/// peers (Firearms Protocol, Arts 10, 12, 13).
+/// Make, check and run a State's node
+///
+/// A node exchanges trace requests, licence verifications and transit confirmations directly with its peers (Firearms
+/// Protocol, Arts 10, 12, 13). What officers do with it they do with the command liaison.
+///
+/// Exit codes: 0 done, 1 not done, 2 mistyped, 78 not done and of no use to try again before somebody has put the
+/// configuration, a key, a token or the data folder right.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "liaison-node", version)]
 struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
+/// Where a package of the system keeps its node.
+const INSTALLED: &str = "/var/lib/liaison";
+/// Exit code where trying again does not help: EX_CONFIG of sysexits(3). The service unit knows it.
+const NEEDS_A_PERSON: u8 = 78;
+
 #[derive(Subcommand)]
 enum Command {
-    /// Check the configuration, keys, tokens, log and index, and say what is wrong and what to do.
+    /// Check the configuration, keys, tokens, log and index of a node that is stopped, and say what to do
     Check {
-        /// The configuration file.
-        #[arg(long, default_value = CONFIG)]
-        config: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
     },
-    /// Print a documented example of the configuration file.
+    /// Print a documented example of the configuration file
     Config,
-    /// Play an export and a trace among five States, on loopback sockets and real files, and tell it as it goes.
+    /// Play an export and a trace among five States, on loopback sockets and real files, and tell it as it goes
     Demo {
-        /// Where the nodes live; a temporary folder, removed at the end, if absent.
-        #[arg(long)]
+        /// Where the nodes live; a temporary folder, removed at the end, if absent
+        #[arg(long, value_name = "FOLDER")]
         folder: Option<PathBuf>,
-        /// Leave the nodes running, and say how to go on by hand.
+        /// Leave the nodes running, and say how to go on by hand
         #[arg(long)]
         keep: bool,
     },
-    /// Make a new node: keys, key set, log, certificate, token, configuration.
+    /// Make a new node: keys, key set, log, certificate, token, configuration
+    ///
+    /// What root makes in a folder of another user is that user's, but for the root keys.
+    #[command(after_long_help = INIT)]
     Init {
-        /// The node's folder: empty or absent.
+        /// The node's folder: empty or absent
         #[arg(long, default_value = ".")]
         folder: PathBuf,
-        /// Folder for the root keys, kept apart: best a removable medium. Default: `<folder>-root`.
-        #[arg(long)]
+        /// Folder for the root keys, kept apart: best a removable medium [default: FOLDER-root]
+        #[arg(long, value_name = "FOLDER")]
         roots: Option<PathBuf>,
-        /// Name of the node: `<authority-domain>/liaison`. Fixed for ever.
+        /// Name of the node: AUTHORITY-DOMAIN/liaison. Fixed for ever
         #[arg(long)]
         node: NodeId,
-        /// The State, by its ISO 3166-1 alpha-3 code.
+        /// The State, by its ISO 3166-1 alpha-3 code
         #[arg(long)]
         state: StateCode,
-        /// The authority's official name.
-        #[arg(long)]
+        /// The authority's official name
+        #[arg(long, value_name = "NAME")]
         authority: Line,
-        /// What the authority may do, separated by commas.
+        /// What the authority may do, separated by commas
         #[arg(long, value_delimiter = ',', value_parser = function, default_value = "ART13_CONTACT")]
         functions: Vec<Function>,
-        /// Where to listen for peers; given again, at more than one: `/ip4/0.0.0.0/udp/4710/quic-v1` is QUIC.
-        #[arg(long, default_value = "/ip4/0.0.0.0/tcp/4710")]
+        /// Where to listen for peers; given again, at more than one: /ip4/0.0.0.0/udp/4710/quic-v1 is QUIC
+        #[arg(long, value_name = "MULTIADDRESS", default_value = "/ip4/0.0.0.0/tcp/4710")]
         listen: Vec<String>,
-        /// Where peers reach the node: `/dns4/liaison.example.ke/tcp/4710`. None for a node that only dials.
-        #[arg(long)]
+        /// Where peers reach the node: /dns4/liaison.example.ke/tcp/4710. None for a node that only dials
+        #[arg(long, value_name = "MULTIADDRESS")]
         address: Vec<String>,
-        /// Where to listen for operators.
-        #[arg(long, default_value = "127.0.0.1:4711")]
+        /// Where to listen for operators
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4711")]
         api: SocketAddr,
+        /// Show the fingerprint as a QR code, too
+        #[arg(long)]
+        qr: bool,
     },
-    /// Work on our own key set.
+    /// Work on our own key set
     #[command(subcommand)]
     KeySet(KeySetCommand),
-    /// After a restore: two officers vouch that the data folder is the newest copy, so that the node signs again.
+    /// Write the man pages and shell completions of this program below FOLDER, such as ~/.local/share
+    Manual {
+        /// Where `man` and shells look: `man/man8` and others are made in it
+        folder: PathBuf,
+    },
+    /// Run the node
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Make a bearer token for an officer or a system; in force from the node's next start
+    #[command(after_long_help = TOKEN)]
+    Token {
+        /// Who will hold it: a pseudonym of letters, digits, `.`, `_` and `-`
+        holder: OfficerId,
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Write a profile of the command liaison to this new folder, with all it takes, to be handed to the holder
+        #[arg(long, value_name = "FOLDER")]
+        profile: Option<PathBuf>,
+    },
+    /// After a restore: two officers vouch that the data folder is the newest copy, so that the node signs again
+    #[command(after_long_help = VOUCH)]
     Vouch {
-        /// The configuration file.
-        #[arg(long, default_value = CONFIG)]
-        config: PathBuf,
-        /// The two officers, by their pseudonyms: given twice.
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The two officers, by their pseudonyms: given twice
         #[arg(long, required = true)]
         officer: Vec<OfficerId>,
-        /// Why they are sure: what was compared with whom.
+        /// Why they are sure: what was compared with whom
         #[arg(long)]
         reason: Line,
     },
-    /// Run the node.
-    Run {
-        /// The configuration file.
-        #[arg(long, default_value = CONFIG)]
-        config: PathBuf,
-    },
-    /// Make a bearer token for an officer or a system; in force from the node's next start.
-    Token {
-        /// Who will hold it: a pseudonym of letters, digits, `.`, `_` and `-`.
-        holder: OfficerId,
-        /// The configuration file.
-        #[arg(long, default_value = CONFIG)]
-        config: PathBuf,
-    },
+}
+
+#[derive(ArgGroup)]
+struct ConfigFile {
+    /// The configuration file [default: ./liaison.toml, then /var/lib/liaison/liaison.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    named: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn path(self) -> PathBuf {
+        self.named.unwrap_or_else(|| {
+            let installed = Path::new(INSTALLED).join(CONFIG);
+            // Where neither is, the one here is named in what is said.
+            if !Path::new(CONFIG).exists() && installed.exists() { installed } else { CONFIG.into() }
+        })
+    }
 }
 
 #[derive(Subcommand)]
 enum KeySetCommand {
-    /// Sign the next version, renewed for 13 months, and write it to a file to be put in force with
-    /// `liaison node install-key-set`.
+    /// Sign the next version of our key set, renewed for 13 months
+    ///
+    /// It is written to a file, to be put in force with `liaison node install-key-set`.
+    #[command(after_long_help = RENEW)]
     Renew {
-        /// The configuration file.
-        #[arg(long, default_value = CONFIG)]
-        config: PathBuf,
-        /// Folder of the root keys.
-        #[arg(long)]
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Folder of the root keys
+        #[arg(long, value_name = "FOLDER")]
         roots: PathBuf,
-        /// Where peers reach the node from now on; as before, if absent.
-        #[arg(long)]
+        /// Where peers reach the node from now on; as before, if absent
+        #[arg(long, value_name = "MULTIADDRESS")]
         address: Vec<String>,
-        /// Make a new message key, which takes over; the old one stays good for 30 days, for mail under way.
+        /// Make a new message key, which takes over; the old one stays good for 30 days, for mail under way
         #[arg(long)]
         rotate: bool,
-        /// A message key that must not be believed from now on: `msg-1`. Give `--rotate` with it, or nothing can be sent.
-        #[arg(long, requires = "reason")]
+        /// A message key that must not be believed from now on: msg-1. Give --rotate with it, or nothing can be sent
+        #[arg(long, value_name = "KEY", requires = "reason")]
         revoke: Option<String>,
         /// Since when the key is not to be believed, such as 2026-11-24T08:30:00Z: when it was stolen. Now, if absent. What
-        /// was sealed under it since then counts no more, on either side.
-        #[arg(long, requires = "revoke", value_parser = moment)]
+        /// was sealed under it since then counts no more, on either side
+        #[arg(long, value_name = "TIME", requires = "revoke", value_parser = moment)]
         revoke_from: Option<Timestamp>,
-        /// Why it is revoked.
+        /// Why it is revoked
         #[arg(long)]
         reason: Option<Line>,
-        /// A file with `[calendar]` and `[[targets]]`: when the authority works, and how soon it answers.
-        #[arg(long)]
+        /// A file with `[calendar]` and `[[targets]]`: when the authority works, and how soon it answers
+        #[arg(long, value_name = "FILE")]
         service: Option<PathBuf>,
-        /// Where to write the signed version.
-        #[arg(long)]
+        /// Where to write the signed version: a new file
+        #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
 }
+
+const INIT: &str = r#"Examples:
+  liaison-node init --folder /var/lib/liaison --roots /media/roots/liaison       --node firearms.example.ke/liaison --state KEN --authority "Firearms Licensing Board"       --functions ART13_CONTACT,TRACING_CENTRE,IMPORT_LICENSING --address /dns4/liaison.example.ke/tcp/4710"#;
+const RENEW: &str = r#"Examples:
+  # Each year, or to change where peers reach us:
+  liaison-node key-set renew --roots /media/roots/liaison --out key-set-2
+  # A message key was stolen this morning:
+  liaison-node key-set renew --roots /media/roots/liaison --out key-set-3 --rotate       --revoke msg-1 --revoke-from 2026-11-24T08:30:00Z --reason "laptop stolen"
+  systemctl restart liaison-node
+  liaison node install-key-set key-set-3"#;
+const TOKEN: &str = r#"Examples:
+  liaison-node token customs-system
+  liaison-node token okello --profile /home/okello/.config/liaison
+  systemctl restart liaison-node"#;
+const VOUCH: &str = r#"Examples:
+  liaison-node vouch --officer okello --officer wanjiru       --reason "disk moved to a new machine; size compared with Peru and Uganda by telephone""#;
 
 fn function(text: &str) -> Result<Function, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
@@ -155,7 +215,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Command::Check { config } => check(&config),
+        Command::Check { config } => check(&config.path()),
         Command::Config => {
             print!("{}", Config::example().write());
             Ok(())
@@ -163,11 +223,11 @@ fn main() -> ExitCode {
         Command::Demo { folder, keep } => {
             refuse_key_log().and_then(|()| Ok(demo::play(&demo::Wishes { folder, keep })?))
         }
-        Command::Init { folder, roots, node, state, authority, functions, listen, address, api } => {
+        Command::Init { folder, roots, node, state, authority, functions, listen, address, api, qr } => {
             let roots = roots.unwrap_or_else(|| beside(&folder));
             let birth =
                 Birth { folder, roots, node, state, authority, functions, listen, addrs: address, api };
-            make(&birth)
+            make(&birth, qr)
         }
         Command::KeySet(KeySetCommand::Renew {
             config,
@@ -182,7 +242,7 @@ fn main() -> ExitCode {
         }) => read_service(service.as_deref()).and_then(|service| {
             let addrs = Some(address).filter(|address| !address.is_empty());
             renew(
-                &config,
+                &config.path(),
                 &roots,
                 Renewal {
                     addrs,
@@ -193,15 +253,20 @@ fn main() -> ExitCode {
                 &out,
             )
         }),
-        Command::Run { config } => run(&config),
-        Command::Vouch { config, officer, reason } => vouch(&config, officer, reason),
-        Command::Token { holder, config } => token(&config, &holder),
+        Command::Manual { folder } => Manual { section: "8", also: "liaison(1)" }
+            .write(Args::command(), &folder)
+            .map_err(|error| format!("{}: {error}", folder.display()).into()),
+        Command::Run { config } => run(&config.path()),
+        Command::Token { holder, config, profile } => token(&config.path(), &holder, profile.as_deref()),
+        Command::Vouch { config, officer, reason } => vouch(&config.path(), officer, reason),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("liaison-node: {error}");
-            ExitCode::FAILURE
+            let of_the_run = error.downcast_ref::<RunError>().is_some_and(RunError::needs_a_person);
+            let needs_a_person = of_the_run || error.is::<ConfigError>();
+            if needs_a_person { ExitCode::from(NEEDS_A_PERSON) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -215,25 +280,32 @@ fn beside(folder: &Path) -> PathBuf {
     full.with_file_name(name)
 }
 
-fn make(birth: &Birth) -> Outcome {
+fn make(birth: &Birth, qr: bool) -> Outcome {
     let fingerprint = init::make(birth, serve::clock())?;
     let (folder, roots) = (birth.folder.display(), birth.roots.display());
     println!("The node {} of {} is made in {folder}.\n", birth.node, birth.state);
     println!(
         "Root fingerprint, to be read out to your peers over a channel they trust:\n\n    {fingerprint}\n"
     );
+    if qr {
+        println!("{}", qr::draw(&fingerprint, std::io::stdout().is_terminal()));
+    }
     println!("Root keys:        {roots}");
     println!("                  They sign key sets only. Move them off this machine now, and keep a copy.");
     println!("Configuration:    {folder}/{CONFIG}");
     println!("For your peers:   {folder}/data/{}", init::KEY_SETS);
     println!("For operators:    liaison --profile {folder}/operator node");
-    println!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
+    if birth.folder == Path::new(INSTALLED) {
+        println!("\nNext:             systemctl enable --now liaison-node");
+    } else {
+        println!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
+    }
     Ok(())
 }
 
 fn check(path: &Path) -> Outcome {
     refuse_key_log()?;
-    let found = serve::prepare(Config::read(path)?)?.check()?;
+    let found = serve::prepare(our(path)?)?.check()?;
     for line in found {
         println!("{line}");
     }
@@ -247,7 +319,7 @@ fn vouch(path: &Path, officers: Vec<OfficerId>, reason: Line) -> Outcome {
     if officers[0] == officers[1] {
         return Err("two different officers vouch".into());
     }
-    let size = serve::prepare(Config::read(path)?)?.vouch(officers, reason)?;
+    let size = serve::prepare(our(path)?)?.vouch(officers, reason)?;
     println!("Recorded. The log has {size} entries, and is signed again from the next start.");
     Ok(())
 }
@@ -275,26 +347,49 @@ fn renew(config: &Path, roots: &Path, renewal: Renewal, out: &Path) -> Outcome {
     Ok(())
 }
 
-fn token(config: &Path, holder: &OfficerId) -> Outcome {
-    let path = init::make_token(&Config::read(config)?.api.tokens, holder)?;
-    println!("{}\nIt is in force from the node's next start.", path.display());
+fn token(config: &Path, holder: &OfficerId, profile: Option<&Path>) -> Outcome {
+    let config = Config::read(config)?;
+    let path = init::make_token(&config.api.tokens, holder)?;
+    println!("{}", path.display());
+    if let Some(profile) = profile {
+        init::make_profile(&config.api, &path, profile)?;
+        println!("{}: to be handed to {holder}, who alone may read it", profile.display());
+    }
+    println!("It is in force from the node's next start.");
     Ok(())
+}
+
+/// The configuration of a node that is to be opened. What root makes in another user's data folder, that user's node
+/// cannot open.
+fn our(path: &Path) -> Result<Config, Box<dyn std::error::Error>> {
+    let config = Config::read(path)?;
+    let is_others = std::fs::metadata(&config.data).is_ok_and(|data| data.uid() != 0);
+    if is_others && rustix::process::geteuid().is_root() {
+        let data = config.data.display();
+        return Err(RunError::NotOurs(format!(
+            "{data} is not root's, and root would make files in it that its user cannot open: put `sudo -u liaison` \
+             before the command, or the user that `ls -ld {data}` shows"
+        ))
+        .into());
+    }
+    Ok(config)
 }
 
 /// libp2p's TLS would write session secrets into the file this variable names.
 fn refuse_key_log() -> Outcome {
     match std::env::var_os("SSLKEYLOGFILE") {
-        Some(_) => {
-            Err("SSLKEYLOGFILE is set: session secrets would be written to a file. Unset it and start again"
-                .into())
-        }
+        Some(_) => Err(RunError::NotOurs(
+            "SSLKEYLOGFILE is set: session secrets would be written to a file. Unset it and start again"
+                .into(),
+        )
+        .into()),
         None => Ok(()),
     }
 }
 
 fn run(path: &Path) -> Outcome {
     refuse_key_log()?;
-    let config = Config::read(path)?;
+    let config = our(path)?;
     trace(&config.trace)?;
     system::raise_file_limit();
     system::forbid_core_dumps()
@@ -304,8 +399,17 @@ fn run(path: &Path) -> Outcome {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let running = serve::start(prepared).await?;
         tracing::info!(%node, api = %running.api, listening = ?running.listening, "the node is up");
+        if let Ok(Some(why)) = running.pulse().why_not_ready().await {
+            tracing::error!("the node is up and CANNOT SIGN: {why}");
+        }
+        let report = tokio::spawn(supervisor::report(running.pulse()));
+        let told = async {
+            told_to_stop().await;
+            supervisor::stopping();
+        };
         // The log names its files from the data folder on.
-        let ended = running.until(told_to_stop()).await;
+        let ended = running.until(told).await;
+        report.abort();
         ended.map_err(|error| format!("{error} (data folder: {})", data.display()))?;
         tracing::info!(%node, "the node has stopped");
         Ok(())
@@ -322,7 +426,8 @@ async fn told_to_stop() {
 }
 
 fn trace(settings: &Trace) -> Outcome {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| format!("trace.filter: {error}"))?;
+    let filter = EnvFilter::try_new(&settings.filter)
+        .map_err(|error| RunError::NotOurs(format!("trace.filter: {error}")))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.format {
         Format::Json => subscriber.json().init(),

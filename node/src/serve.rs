@@ -110,6 +110,26 @@ impl From<LogError> for RunError {
     }
 }
 
+impl RunError {
+    /// Whether starting again is of no use before somebody has put something right. A full disk, a port that is still
+    /// taken or a network that is not up yet may be gone by itself.
+    pub fn needs_a_person(&self) -> bool {
+        let log = |error: &LogError| matches!(error, LogError::Damaged { .. } | LogError::Missing);
+        match self {
+            Self::Config(_) | Self::Key(_) | Self::NotOurs(_) | Self::Token(_) => true,
+            Self::Http(error) => !matches!(error, HttpError::Address { .. }),
+            Self::Network(error) => matches!(error, NetworkError::Address(_) | NetworkError::KeyLog),
+            Self::Node(NodeError::KeySet(_)) => true,
+            Self::Node(NodeError::Log(error)) => log(error),
+            Self::Busy(_)
+            | Self::Io { .. }
+            | Self::Node(NodeError::Store(_))
+            | Self::Panicked
+            | Self::Store(_) => false,
+        }
+    }
+}
+
 /// What a running node tells the one who started it.
 pub struct Running {
     /// The operators' door.
@@ -122,7 +142,31 @@ pub struct Running {
     ended: oneshot::Receiver<Result<(), RunError>>,
 }
 
+/// Asks a running node how it is, and does not keep it from ending.
+pub struct Pulse(mpsc::WeakSender<Input<Folder>>);
+
+impl Pulse {
+    /// Why the node cannot sign now, if it cannot; said by its loop, when that comes to it. `Err` if the loop has ended.
+    pub async fn why_not_ready(&self) -> Result<Option<String>, Ended> {
+        let (answer, heard) = oneshot::channel();
+        let ask = Input::Ask(Box::new(move |node| drop(answer.send(node.why_not_ready()))));
+        let own = self.0.upgrade().ok_or(Ended)?;
+        own.send(ask).await.map_err(|_| Ended)?;
+        drop(own);
+        heard.await.map_err(|_| Ended)
+    }
+}
+
+/// The node has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ended;
+
 impl Running {
+    /// For whoever watches over the node.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.stop.downgrade())
+    }
+
     /// Wait until `signal` says stop or the node fails; then close the doors in order.
     pub async fn until(mut self, signal: impl Future<Output = ()>) -> Result<(), RunError> {
         let early = tokio::select! {

@@ -31,6 +31,7 @@ pub mod message;
 pub mod note;
 pub mod numbers;
 pub mod operator;
+pub mod qr;
 mod sense;
 pub mod serial;
 pub mod sign;

@@ -15,9 +15,14 @@ use liaison_protocol::trace::{
 
 use super::{Acting, Peer, coded, listed};
 
+const REQUEST: &str = r#"Examples:
+  liaison trace template > request.toml
+  liaison trace request --peer BRA --case "RS 2026/14" --from request.toml --photo MARK:mark.jpg"#;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum TraceCommand {
     /// Ask another State where an item went (Art. 12(4))
+    #[command(after_long_help = REQUEST)]
     Request(Box<TraceQuestion>),
     /// Print a template of a request, to be filled in and given with `trace request --from`
     Template {

@@ -61,6 +61,9 @@ pub(crate) enum TransitCommand {
     /// Tell the transit State what it asked for before it decides
     Supply(Supply),
     /// May the shipment pass today? Exit code 0 only if every State of its route has cleared it
+    #[command(
+        after_long_help = "Examples:\n  liaison transit check 3gk2ab,9xWq01 --on 2026-12-03 && echo \"may pass\""
+    )]
     Check {
         /// The ids of the exchanges, or the first 6 characters of each or more, separated by commas
         #[arg(allow_hyphen_values = true)]

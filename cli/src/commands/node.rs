@@ -9,9 +9,13 @@ use crate::args::NodeCommand;
 use crate::client::{Answered, Client, Method};
 use crate::render;
 
-pub(super) fn run(client: &Client, command: Option<NodeCommand>) -> Result<Reply, Error> {
+pub(super) fn run(client: &Client, command: Option<NodeCommand>, qr: bool) -> Result<Reply, Error> {
     match command {
-        None => Ok(Reply::of(client.get("/v1/node", &[])?, render::node)),
+        None => {
+            let node: Answered<NodeView> = client.get("/v1/node", &[])?;
+            let fingerprint = node.view.fingerprint.clone();
+            Ok(Reply::of(node, render::node).with_qr(qr, &fingerprint))
+        }
         Some(NodeCommand::InstallKeySet { file }) => install(client, &file),
         Some(NodeCommand::KeySets { out }) => {
             let node: Answered<NodeView> = client.get("/v1/node", &[])?;

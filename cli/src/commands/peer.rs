@@ -41,7 +41,11 @@ pub(super) fn run(client: &Client, command: PeerCommand) -> Result<Reply, Error>
             let verdict = render::peer_verdict(&tested.view);
             Ok(Reply { verdict: Some(verdict), yes, ..Reply::of(tested, render::peer_test) })
         }
-        PeerCommand::Show { peer } => Ok(Reply::of(client.get(&path(&peer), &[])?, render::peer)),
+        PeerCommand::Show { peer, qr } => {
+            let shown: Answered<PeerView> = client.get(&path(&peer), &[])?;
+            let fingerprint = shown.view.fingerprint.clone();
+            Ok(Reply::of(shown, render::peer).with_qr(qr, &fingerprint))
+        }
     }
 }
 
