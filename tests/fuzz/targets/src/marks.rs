@@ -53,9 +53,8 @@ fn alone(text: &str) {
     if let Some(pattern) = Pattern::parse(text) {
         assert!(pattern.matches(text).is_some_and(|found| found.tier == Tier::Partial));
     }
-    for item in [samples::pistol()] {
-        warnings(text, &item).iter().for_each(|warning| assert!(!warning.to_string().is_empty()));
-    }
+    let found = warnings(text, &samples::pistol());
+    found.iter().for_each(|warning| assert!(!warning.to_string().is_empty()));
     if let Ok(raw) = Raw::typed(text) {
         assert_eq!(Raw::typed(raw.as_str()).as_ref(), Ok(&raw), "{text:?}");
     }

@@ -166,11 +166,13 @@ impl Talk {
     fn act(&mut self, one: usize, which: usize, how: usize) {
         let Some(id) = self.held(one, which) else { return };
         let office = &mut self.offices[one];
-        let peer = office.exchange(&id).peer().clone();
+        let exchange = office.exchange(&id);
+        let peer = exchange.peer().clone();
+        let open = exchange.standing().acts(exchange.kind(), exchange.side());
         let acts = acts();
-        // The first that is open to this side now, from there on.
-        for at in 0..acts.len() {
-            let act = acts[(how + at) % acts.len()].clone();
+        // The first that may be done by this side now, from there on.
+        let from_there = (0..acts.len()).map(|at| &acts[(how + at) % acts.len()]);
+        for act in from_there.filter(|act| open.contains(&act.name())).cloned() {
             let order = Order::Act { exchange: id, peer: peer.clone(), act, enclosed: Enclosed::default() };
             if let Ok(effects) = office.order(order) {
                 assert_eq!(effects.len(), 1, "an act that may be done is one message");
@@ -249,10 +251,13 @@ impl Talk {
         jti[..2].copy_from_slice(&[which as u8, how as u8]);
         message.jti = liaison_protocol::jws::encode(&jti);
         message.seq = 1 + (how as u64 / 2) % 9;
-        message.log = 1 + u32::from(how % 13 == 0);
+        message.log = 1 + u32::from(how.is_multiple_of(13));
         message.iat = Timestamp(self.offices[one].now.0.saturating_add_signed(how as i64 * 7 - 700));
         message.accept_until = message.iat.plus(how as u64 * HOUR);
         let forged = seal(&self.offices[one], message);
+        if self.letters.iter().any(|letter| letter.verified.id() == forged.id()) {
+            return; // The same lie once more is the same letter: that it comes again is another step.
+        }
         self.lied.insert((one.min(other), one.max(other)));
         self.letters.push(Letter {
             from: one,
