@@ -34,7 +34,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "altered_evidence" | "altered_log" => scripts(24, 15),
         "altered_seal" => scripts(24, 9),
         "archive" => vec![folders::good_archive(), vec![0; 1024]],
-        "desk" => scripts(48, 160),
+        "desk" => scripts(24, 120),
         "entry" => [vectors("entries"), records()].concat(),
         "item" => [vec![canonical(&samples::pistol())], items()].concat(),
         "json" => [vectors("mail"), vectors("replies"), payloads("deliveries")].concat(),
