@@ -364,7 +364,7 @@ fn token(config: &Path, holder: &OfficerId, profile: Option<&Path>) -> Outcome {
 fn our(path: &Path) -> Result<Config, Box<dyn std::error::Error>> {
     let config = Config::read(path)?;
     let is_others = std::fs::metadata(&config.data).is_ok_and(|data| data.uid() != 0);
-    if is_others && rustix::process::geteuid().is_root() {
+    if is_others && system::is_root() {
         let data = config.data.display();
         return Err(RunError::NotOurs(format!(
             "{data} is not root's, and root would make files in it that its user cannot open: put `sudo -u liaison` \

@@ -4,7 +4,9 @@
 use std::io;
 use std::path::Path;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, geteuid, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
 /// Connections and the log's files share one limit, which systems set low for programs that cannot do with more.
 pub fn raise_file_limit() {
@@ -21,6 +23,11 @@ pub fn forbid_core_dumps() -> io::Result<()> {
     // A limit of zero does not hold where the system pipes core dumps into a program.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
+}
+
+/// Whether this process may do what it likes with everybody's files.
+pub fn is_root() -> bool {
+    geteuid().is_root()
 }
 
 /// Bytes that may still be written to the disk on which `path` lies.
