@@ -417,6 +417,7 @@ impl Talk {
                 again.records.push(staged.clone());
                 // What was owed then is recorded behind.
                 desk.apply(&mut again, &staged);
+                desk.settle(&mut again);
             }
             // What has passed is taken off the shelf where it is recorded.
             for (key, row) in &again.rows {
