@@ -352,6 +352,24 @@ fn forms(word: &str) -> Vec<String> {
     forms
 }
 
+#[test]
+fn a_word_is_found_in_every_form_it_may_stand_in() {
+    let word = canary(7);
+    for before in 0..4 {
+        let text = format!("{}{word} and more", &"...."[..before]);
+        let bytes = text.as_bytes();
+        for told in [
+            text.clone(),
+            format!("{bytes:?}"),
+            HEXLOWER.encode(bytes),
+            HEXUPPER.encode(bytes),
+            BASE64.encode(bytes),
+        ] {
+            assert!(forms(&word).iter().any(|form| told.to_lowercase().contains(form)), "{told}");
+        }
+    }
+}
+
 /// evidence.md §9, "leak through diagnostics".
 #[test]
 fn leak_through_diagnostics_a_whole_exchange_at_trace_tells_nothing_of_what_was_said() {
@@ -399,7 +417,7 @@ fn leak_through_diagnostics_a_whole_exchange_at_trace_tells_nothing_of_what_was_
             "recovery": {"mode": "FOUND", "date": "2026-09-01", "place": word(), "circumstances": word()},
             "item": {"item": "firearm", "type": "F-PIS", "action": "SEMI_AUTO", "make": {"normalised": word()},
                      "model": word(), "calibres": [{"as_marked": word()}], "provenance": "FACTORY",
-                     "marks": [{"kind": "SERIAL", "raw": word(), "state": "LEGIBLE"}]},
+                     "marks": [{"kind": "SERIAL", "raw": word(), "state": "INTACT"}]},
             "identification": "TRAINED_OFFICER", "questions": ["LAST_LEGAL_HOLDER"], "intended_use": "INVESTIGATION",
             "national_search": {"registers": [word()], "date": "2026-09-02", "result": word()},
         },
