@@ -2,7 +2,7 @@
 //! receipts, stale heads, restarts before and after a commit, and a node started from an old copy.
 //!
 //! The model is the nodes themselves: a state is the way to it, gone again each time, and two states are one if logs,
-//! lanes and mail under way are the same. All of them are looked at, breadth first. `LIAISON_MODEL="1 1 2 0 1"` sets the
+//! lanes and mail under way are the same. All of them are looked at, breadth first. `LIAISON_MODEL="1 0 1 0 1"` sets the
 //! bounds: questions of either side, mails lost, mails repeated, crashes.
 
 use std::collections::HashMap;
