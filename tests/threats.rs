@@ -83,6 +83,16 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "leak through diagnostics",
+        &[
+            (
+                "tests/operator.rs",
+                "leak_through_diagnostics_a_whole_exchange_at_trace_tells_nothing_of_what_was_said",
+            ),
+            ("node/src/peers.rs", "a_key_never_shows"),
+        ],
+    ),
+    (
         "malformed input",
         &[
             ("tests/fuzz/targets/tests/replay.rs", "every_target_holds_over_its_corpus_and_what_is_near_it"),
