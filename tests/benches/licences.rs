@@ -55,7 +55,7 @@ fn description(line: u32) -> String {
     let goods = "Rifle bolt action .308 Winchester with a barrel of 24 inches and a magazine of 5 cartridges";
     // As long as it takes to make the whole 1 KiB.
     let more = if line == LINES {
-        "; with sling, case and manual for each"
+        "; with sling; case and manual for each"
     } else {
         "; in one crate of the consignment each"
     };
