@@ -217,7 +217,11 @@ impl Door {
             (Some(_), _) | (_, false) => None,
             (None, true) => {
                 let peer = node.clone();
-                self.ask(move |node| Ok(node.knock(&peer))).await?;
+                self.ask(move |node| {
+                    node.knock(&peer);
+                    Ok(())
+                })
+                .await?;
                 let answered = tokio::time::timeout(ANSWER, self.outcomes.after(&node, count)).await;
                 Some(answered.unwrap_or(Err(Failure::Timeout)))
             }
