@@ -194,7 +194,7 @@ fn each_outside_library_is_named_behind_one_door() {
         for (library, doors) in DOORS {
             if names(&code, library) {
                 named.insert(*library);
-                assert!(doors.iter().any(|door| is_in(door)), "{path} names {library}: only {doors:?} may");
+                assert!(doors.iter().any(&is_in), "{path} names {library}: only {doors:?} may");
             }
         }
     }

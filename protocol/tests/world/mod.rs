@@ -1,6 +1,6 @@
 //! Four States with fixed keys, and a desk in memory: what the vectors and the examples are made of and held against.
 //!
-//! Every key is the Ed25519 key of the seed SHA-256("liaison vectors <domain> <key name>"), so anyone can make them
+//! Every key is the Ed25519 key of the seed `SHA-256("liaison vectors <domain> <key name>")`, so anyone can make them
 //! again. Nothing here is secret, and no node must ever use such a key.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
