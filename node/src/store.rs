@@ -122,7 +122,8 @@ pub struct Recent<R> {
     moving: Mutex<()>,
 }
 
-/// What is not below yet: whoever looks takes a copy of these, and waits for nobody.
+/// What is not below yet. Whoever looks at many rows holds on to these maps, and keeps nobody waiting: whoever makes
+/// changes meanwhile copies the map.
 #[derive(Clone, Default)]
 struct Lately {
     changes: Arc<Changes>,
@@ -169,11 +170,12 @@ impl<R: Rows> Recent<R> {
 
 impl<R: Rows> Rows for Recent<R> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let lately = self.lately();
-        match lately.changes.get(key).or_else(|| lately.leaving.get(key)) {
-            Some(row) => Ok(row.clone()),
-            None => self.under.get(key),
-        }
+        let found = {
+            let lately = self.lately.read().unwrap_or_else(PoisonError::into_inner);
+            lately.changes.get(key).or_else(|| lately.leaving.get(key)).cloned()
+        };
+        // In neither: then it is below, and what changes meanwhile is newer than what was asked for.
+        found.map_or_else(|| self.under.get(key), Ok)
     }
 
     fn visit(

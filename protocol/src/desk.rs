@@ -2,7 +2,7 @@
 //!
 //! [`Desk::apply`] takes one recorded line and returns what is owed because of it; [`Desk::judge`] says whether a
 //! verified message may be recorded; [`Desk::check`] says whether an order may be given. Nothing else changes the
-//! desk's mind, so replaying the log gives the same desk. What it need not hold at hand lies on a [`Shelf`]:
+//! desk's mind, so replaying the log gives the same desk. [`Desk::settle`] writes the rows of what changed, once a round. What it need not hold at hand lies on a [`Shelf`]:
 //! tables that can be rebuilt from the log, and the log's own records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

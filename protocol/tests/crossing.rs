@@ -3,6 +3,7 @@
 
 mod office;
 mod samples;
+mod shelf;
 mod world;
 
 use std::collections::{BTreeSet, VecDeque};

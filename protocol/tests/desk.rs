@@ -1,5 +1,6 @@
 //! What a stranger, an honest neighbour and a slow line may do to a desk, and what must not come of it.
 
+mod shelf;
 mod world;
 
 use liaison_protocol::authority::By;

@@ -1,6 +1,7 @@
 //! Evidence of exchanges that did not go well, and of exporters that do not tell the truth: two logs in memory, made as
 //! two nodes make them.
 
+mod shelf;
 mod world;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //! on transit have files of their own.
 
 mod office;
+mod shelf;
 
 use liaison_protocol::authority::{By, Function, NodeId};
 use liaison_protocol::desk::{Effect, Sought};

@@ -3,6 +3,7 @@
 
 mod office;
 mod samples;
+mod shelf;
 
 use liaison_protocol::authority::{Function, StateCode, Timestamp};
 use liaison_protocol::deadline::{Due, Owing};

@@ -9,6 +9,7 @@
 )]
 
 mod samples;
+mod shelf;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,6 +11,7 @@
 
 mod conversations;
 mod samples;
+mod shelf;
 mod world;
 
 use std::collections::BTreeSet;

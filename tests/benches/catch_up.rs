@@ -3,6 +3,7 @@
 use liaison_tests::processes::wait_for;
 
 use crate::Bench;
+use crate::licences;
 use crate::load::{Pace, Plan};
 use crate::pair::Pair;
 use crate::watch::Watch;
@@ -42,7 +43,7 @@ pub(crate) fn run(bench: &mut Bench) {
     for (house, before) in [&pair.ken, &pair.per].into_iter().zip(before) {
         let exchanges = house.api().exchanges();
         assert_eq!(exchanges.len() - before, messages as usize, "{}", house.state);
-        assert!(exchanges.iter().all(|one| one.outcome.as_deref() == Some("VALID")));
+        assert!(exchanges.iter().all(licences::is_valid));
     }
     assert_eq!(watch.received, messages, "each was answered once");
     let rate = messages as f64 / took.as_secs_f64();

@@ -87,27 +87,24 @@ fn syncs(bench: &mut Bench) {
         return bench.report.told("syncs a round", "not counted: there is no strace here".into());
     };
     std::thread::sleep(Duration::from_secs(1));
-    let mut watch = crate::watch::Watch::from_now(&pair.ken.at("data"));
     let lines = |what: &str| {
         let text = std::fs::read_to_string(counted.path()).unwrap_or_default();
         text.lines().filter(|line| line.contains("sync(") && line.contains(what)).count()
     };
     let before = (lines("/journal/"), lines(""));
     let plan = pair.closed(16, seconds);
-    pair.run(plan);
-    watch.look();
+    let rounds = pair.run(plan).load.rounds;
     let after = (lines("/journal/"), lines(""));
     let _ = Command::new("kill").args(["-INT", &strace.id().to_string()]).status();
     let _ = strace.wait();
     let (journal, all) = (after.0 - before.0, after.1 - before.1);
-    let rounds = watch.rounds.max(1) as f64;
+    let each = |syncs: usize| syncs as f64 / rounds.max(1) as f64;
     let told = match journal {
         0 => "not counted: strace may not watch the node here".into(),
         _ => format!(
-            "{:.2} of the journal, {:.2} with tiles, records, index and heads in the background ({} rounds, counted with strace)",
-            journal as f64 / rounds,
-            all as f64 / rounds,
-            watch.rounds,
+            "{:.2} of the journal, {:.2} with tiles, records, index and heads in the background ({rounds} rounds, counted with strace)",
+            each(journal),
+            each(all),
         ),
     };
     bench.report.told("syncs a round", told);

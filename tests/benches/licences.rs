@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use liaison_protocol::operator::ExchangeSummary;
 use serde_json::{Value, json};
 
 /// Licences in the answering State's list; each is asked about in turn, within what the rule allows.
@@ -45,6 +46,11 @@ pub(crate) fn list(licences: u64) -> String {
         }
     }
     list
+}
+
+/// Whether this was answered as the list says.
+pub(crate) fn is_valid(exchange: &ExchangeSummary) -> bool {
+    exchange.outcome.as_ref().is_some_and(|outcome| outcome.starts_with("VALID"))
 }
 
 fn licence_no(number: u64) -> String {

@@ -43,8 +43,7 @@ impl Pair {
         let plan = Plan { most: 50, ..Plan::closed(&pair.ken, "warm", 4, 10) };
         pair.run(plan);
         let answers = pair.ken.api().exchanges();
-        let is_valid = |outcome: &String| outcome.starts_with("VALID");
-        let strange = answers.iter().find(|one| !one.outcome.as_ref().is_some_and(is_valid));
+        let strange = answers.iter().find(|one| !licences::is_valid(one));
         assert!(strange.is_none(), "not answered VALID: {strange:?}");
         pair
     }

@@ -9,7 +9,8 @@ use liaison_protocol::merkle::LeafIndex;
 use liaison_protocol::message::MessageId;
 use liaison_protocol::operator::{EventView, ExchangeSummary, Mistake, ReadyView};
 
-use super::{Door, clock, stopping};
+use super::clock;
+use super::door::{Door, stopping};
 use crate::events::{About, Reader, TooSlow};
 use crate::http::{Following, Operator};
 use crate::store::{Rows, StoreError, full_key};

@@ -10,7 +10,8 @@ use liaison_protocol::authority::NodeId;
 use liaison_protocol::desk::MAX_AHEAD;
 use liaison_protocol::operator::{Mistake, PeerStanding, PeerTestView, PeerView, Step, StepResult, StepView};
 
-use super::{Door, clock, stopping};
+use super::clock;
+use super::door::{Door, stopping};
 use crate::peers::{Destination, Failure};
 
 const LOOK_UP: Duration = Duration::from_secs(3);
@@ -227,11 +228,12 @@ impl Door {
             }
         };
         let name = node.to_string();
-        let (view, ahead) = self
+        let (view, mail_trouble, ahead) = self
             .ask(move |own| {
                 let view = own.peer_view(&name, clock())?;
-                let ahead = own.lane(&view.node).and_then(|lane| lane.ahead);
-                Ok((view, ahead))
+                let lane = own.lane(&view.node);
+                let mail_trouble = lane.and_then(|lane| lane.trouble.clone());
+                Ok((view, mail_trouble, lane.and_then(|lane| lane.ahead)))
             })
             .await?;
         match outcome {
@@ -273,7 +275,7 @@ impl Door {
             }
             Some(Ok(())) => {
                 steps.push(step(Step::Protocol, began, Passed, "it takes mail from us"));
-                steps.push(round_trip(&view, began));
+                steps.push(round_trip(&view, mail_trouble, began));
                 steps.push(clocks(ahead));
             }
         }
@@ -282,18 +284,18 @@ impl Door {
     }
 }
 
-fn round_trip(view: &PeerView, began: Instant) -> StepView {
-    match &view.trouble {
-        // Mail goes both ways; a photograph does not come.
-        Some(trouble) if trouble.starts_with("attachment ") => StepView {
-            remedy: Some("It is asked for again by itself; if it stays so, ask its authority".into()),
-            ..step(Step::RoundTrip, began, Warned, format!("it answers mail; but {trouble}"))
-        },
-        Some(trouble) => StepView {
+fn round_trip(view: &PeerView, mail_trouble: Option<String>, began: Instant) -> StepView {
+    match (mail_trouble, &view.trouble) {
+        (Some(trouble), _) => StepView {
             remedy: Some("If it stays so, ask its authority to look at its node's trace".into()),
             ..step(Step::RoundTrip, began, Failed, format!("it answered, but {trouble}"))
         },
-        None => {
+        // Mail goes both ways; a photograph does not come.
+        (None, Some(trouble)) => StepView {
+            remedy: Some("It is asked for again by itself; if it stays so, ask its authority".into()),
+            ..step(Step::RoundTrip, began, Warned, format!("it answers mail; but {trouble}"))
+        },
+        (None, None) => {
             let cosigned = view.head_cosigned.unwrap_or_default();
             let owed = match view.undelivered {
                 0 => "it has receipted everything".to_owned(),

@@ -2,12 +2,10 @@
 //! directly.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use std::collections::BTreeMap;
-
 use liaison_protocol::attachment;
 use liaison_protocol::authority::{By, Function, Line, NodeId, Timestamp};
 use liaison_protocol::deadline::Due;
-use liaison_protocol::desk::{Desk, Draft, Effect, Judgement, Shelf, Table};
+use liaison_protocol::desk::{Desk, Draft, Effect, Judgement};
 use liaison_protocol::entry::{Logged, Record, Staged};
 use liaison_protocol::envelope::{self, Verified};
 use liaison_protocol::exchange::Exchange;
@@ -22,43 +20,14 @@ use liaison_protocol::operator::{Act, Enclosed, Mistake, Opening, Order, Questio
 use liaison_protocol::sign::SecretKey;
 use liaison_protocol::standing::Standing;
 
+use crate::shelf::Memory;
+
 /// When everything starts: Monday 2026-09-21 14:13:20Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000);
 pub(crate) const HOUR: u64 = 3600;
 pub(crate) const DAY: u64 = 24 * HOUR;
 /// The functions of an Art. 13 contact point: it may send everything.
 pub(crate) const EVERYTHING: &[Function] = &[Function::Art13Contact];
-
-#[derive(Default)]
-pub(crate) struct Memory {
-    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    records: Vec<Staged>,
-}
-
-impl Shelf for Memory {
-    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-        self.rows.get(&(table, key.to_vec())).cloned()
-    }
-
-    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
-        assert!(row.len() <= 1024, "rows are at most 1 KiB");
-        self.rows.insert((table, key.to_vec()), row);
-    }
-
-    fn remove(&mut self, table: Table, key: &[u8]) {
-        self.rows.remove(&(table, key.to_vec()));
-    }
-
-    fn scan(&self, table: Table, prefix: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let rows = self.rows.range((table, prefix.to_vec())..);
-        let within = rows.take_while(|((of, key), _)| *of == table && key.starts_with(prefix));
-        within.take(limit).map(|((_, key), row)| (key.clone(), row.clone())).collect()
-    }
-
-    fn record(&self, leaf: LeafIndex) -> Option<Staged> {
-        self.records.get(leaf.0 as usize).cloned()
-    }
-}
 
 /// One State.
 pub(crate) struct Office {

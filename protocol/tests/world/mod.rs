@@ -4,11 +4,9 @@
 //! again. Nothing here is secret, and no node must ever use such a key.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use std::collections::BTreeMap;
-
 use liaison_protocol::authority::{By, Function, NodeId, Timestamp};
 use liaison_protocol::deadline::{Day, Owing, Span, Target, WorkingCalendar};
-use liaison_protocol::desk::{Desk, Effect, Judgement, Shelf, Table};
+use liaison_protocol::desk::{Desk, Effect, Judgement};
 use liaison_protocol::entry::{Entry, Logged, Record, SALT_LEN, Staged};
 use liaison_protocol::envelope::{self, Verified};
 use liaison_protocol::fault::Fault;
@@ -23,6 +21,8 @@ use liaison_protocol::message::{Body, CaseRefs, Kind, LicenceVerificationRequest
 use liaison_protocol::operator::Order;
 use liaison_protocol::sign::SecretKey;
 use liaison_protocol::trace::Urgency;
+
+use crate::shelf::Memory;
 
 /// When everything starts: 2026-09-21 14:13:20Z.
 pub(crate) const START: Timestamp = Timestamp(1_790_000_000);
@@ -254,35 +254,6 @@ pub(crate) fn follow(
 pub(crate) fn payload_of(verified: &Verified) -> String {
     let part = verified.token().split('.').nth(1).expect("three parts");
     String::from_utf8(jws::decode(part).expect("base64url")).expect("JSON")
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    records: Vec<Staged>,
-}
-
-impl Shelf for Memory {
-    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-        self.rows.get(&(table, key.to_vec())).cloned()
-    }
-
-    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
-        self.rows.insert((table, key.to_vec()), row);
-    }
-
-    fn remove(&mut self, table: Table, key: &[u8]) {
-        self.rows.remove(&(table, key.to_vec()));
-    }
-
-    fn scan(&self, table: Table, prefix: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let of = self.rows.iter().filter(|((t, key), _)| *t == table && key.starts_with(prefix));
-        of.map(|((_, key), row)| (key.clone(), row.clone())).take(limit).collect()
-    }
-
-    fn record(&self, leaf: LeafIndex) -> Option<Staged> {
-        self.records.get(leaf.0 as usize).cloned()
-    }
 }
 
 /// A desk with its shelf and the log behind it, in memory.

@@ -16,6 +16,8 @@ mod officers;
 mod samples;
 mod seals;
 mod seeds;
+#[path = "../../../../protocol/tests/shelf/mod.rs"]
+mod shelf;
 mod talk;
 #[path = "../../../../protocol/tests/world/mod.rs"]
 mod world;

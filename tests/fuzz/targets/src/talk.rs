@@ -3,10 +3,10 @@
 //! Four bytes are one step. Afterwards everything that can be delivered is: nothing was recorded twice, each desk is a
 //! function of its log, and where nobody lied both sides of an exchange stand alike and owe the same by the same time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use liaison_protocol::authority::{NodeId, Timestamp};
-use liaison_protocol::desk::{Desk, Effect, Judgement, Shelf, Table, load_exchange};
+use liaison_protocol::desk::{Desk, Effect, Judgement, Shelf, load_exchange};
 use liaison_protocol::entry::{Entry, Logged, Record, Staged};
 use liaison_protocol::envelope::{self, Verified};
 use liaison_protocol::fault::Fault;
@@ -27,6 +27,7 @@ use crate::samples::{
     date, decision, delayed, exported_to, interim, line, outcome, prose, refused, response, searched,
     trace_request, transit_through_kenya,
 };
+use crate::shelf::Memory;
 use crate::world::{self, receipt_entry};
 
 /// Most steps of one input: each may fold an exchange some times.
@@ -408,7 +409,7 @@ impl Talk {
 
     fn each_desk_is_a_function_of_its_log(&self) {
         for office in &self.offices {
-            let mut again = Replay::default();
+            let mut again = Memory::default();
             let mut desk = Desk::open(office.us(), &again);
             for staged in Self::records(office) {
                 let bytes = serde_json::to_vec(&staged.record).expect("string keys");
@@ -441,37 +442,6 @@ impl Talk {
                 }
             }
         }
-    }
-}
-
-/// A shelf to replay onto.
-#[derive(Default)]
-struct Replay {
-    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    records: Vec<Staged>,
-}
-
-impl Shelf for Replay {
-    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-        self.rows.get(&(table, key.to_vec())).cloned()
-    }
-
-    fn put(&mut self, table: Table, key: &[u8], row: Vec<u8>) {
-        self.rows.insert((table, key.to_vec()), row);
-    }
-
-    fn remove(&mut self, table: Table, key: &[u8]) {
-        self.rows.remove(&(table, key.to_vec()));
-    }
-
-    fn scan(&self, table: Table, prefix: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let rows = self.rows.range((table, prefix.to_vec())..);
-        let within = rows.take_while(|((of, key), _)| *of == table && key.starts_with(prefix));
-        within.take(limit).map(|((_, key), row)| (key.clone(), row.clone())).collect()
-    }
-
-    fn record(&self, leaf: LeafIndex) -> Option<Staged> {
-        self.records.get(leaf.0 as usize).cloned()
     }
 }
 
