@@ -48,10 +48,10 @@ pub const MAX_OPEN: u64 = 100_000;
 pub const MAX_UNDELIVERED: usize = 100_000;
 /// Most hops of trace cases shown at once.
 const MAX_HOPS: usize = 4096;
-/// Exchanges held at hand; the others are read again from the log.
-const AT_HAND: usize = 4096;
+/// Exchanges held at hand, and as many that were before; the others are read again from the log.
+const AT_HAND: usize = 2048;
 /// Bytes of messages held at hand: a peer may make its own long.
-const AT_HAND_BYTES: usize = 64 * 1024 * 1024;
+const AT_HAND_BYTES: usize = 32 * 1024 * 1024;
 /// Most records of ours that belong to one exchange; as many places fit into one row of the index.
 const MAX_PLACES: usize = 120;
 
@@ -196,11 +196,16 @@ pub struct Desk {
     peers: BTreeMap<NodeId, Peer>,
     at_hand: HashMap<MessageId, Arc<Exchange>>,
     at_hand_bytes: usize,
+    /// What was at hand before, and not looked at since.
+    before: HashMap<MessageId, Arc<Exchange>>,
     /// Exchanges whose rows do not say yet what they came to: all of these are at hand.
     changed: BTreeSet<MessageId>,
     /// Peers of whom the same is true.
     changed_peers: BTreeSet<NodeId>,
+    /// The order that was taken in last, if it opens an exchange: its place and its key.
+    ordered: Option<(LeafIndex, IdempotencyKey)>,
 }
+
 impl Desk {
     /// The desk as the index has it; the log's tail is then applied to it.
     pub fn open(us: NodeId, shelf: &impl Shelf) -> Self {
@@ -212,6 +217,8 @@ impl Desk {
             peers: BTreeMap::new(),
             at_hand: HashMap::new(),
             at_hand_bytes: 0,
+            before: HashMap::new(),
+            ordered: None,
             changed: BTreeSet::new(),
             changed_peers: BTreeSet::new(),
         };
@@ -313,12 +320,16 @@ impl Desk {
 
     /// An exchange, from hand or from the log.
     pub fn exchange(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Arc<Exchange>> {
-        self.at_hand.get(id).cloned().or_else(|| self.load(shelf, id))
+        self.held(id).cloned().or_else(|| self.load(shelf, id))
+    }
+
+    fn held(&self, id: &MessageId) -> Option<&Arc<Exchange>> {
+        self.at_hand.get(id).or_else(|| self.before.get(id))
     }
 
     /// A message of ours without a receipt, if its exchange is at hand: one that was sent just now is.
     pub fn at_hand(&self, owed: &Owed) -> Option<&Said> {
-        self.at_hand.get(&owed.exchange)?.get(&owed.id)
+        self.held(&owed.exchange)?.get(&owed.id)
     }
 
     fn load(&self, shelf: &impl Shelf, id: &MessageId) -> Option<Arc<Exchange>> {
@@ -427,7 +438,7 @@ impl Desk {
             }
         }
         for id in std::mem::take(&mut self.changed) {
-            let Some(exchange) = self.at_hand.get(&id) else { continue };
+            let Some(exchange) = self.held(&id) else { continue };
             let places = exchange.places().iter().flat_map(|leaf| leaf.0.to_be_bytes()).collect();
             shelf.put(Table::Exchange, id.0.as_bytes(), places);
             let mut summary = exchange.summary(self.due_of(exchange));
@@ -444,7 +455,11 @@ impl Desk {
     fn change_exchange(&mut self, shelf: &mut impl Shelf, id: &MessageId, staged: &Staged) {
         let at_hand = self.at_hand.remove(id);
         self.at_hand_bytes -= at_hand.as_ref().map_or(0, |exchange| exchange.bytes());
-        let (exchange, was_open, was_due) = match at_hand.or_else(|| self.load(shelf, id)) {
+        // What opens an exchange has none yet: that need not be looked up.
+        let opens = staged.message.as_ref().is_some_and(|verified| verified.id() == *id);
+        let held = at_hand.or_else(|| self.before.remove(id));
+        let held = held.or_else(|| if opens { None } else { self.load(shelf, id) });
+        let (exchange, was_open, was_due) = match held {
             Some(exchange) => {
                 // A revocation counts also where nothing more may be said: the row has room for some. What it cannot
                 // hold is not taken in at hand either: after a restart we must believe the same.
@@ -486,9 +501,19 @@ impl Desk {
 
     fn keep_at_hand(&mut self, exchange: Arc<Exchange>) {
         let bytes = exchange.bytes();
-        if self.at_hand.len() >= AT_HAND || self.at_hand_bytes + bytes > AT_HAND_BYTES {
-            self.at_hand.retain(|id, _| self.changed.contains(id));
-            self.at_hand_bytes = self.at_hand.values().map(|exchange| exchange.bytes()).sum();
+        let is_full = self.at_hand.len() >= AT_HAND || self.at_hand_bytes + bytes > AT_HAND_BYTES;
+        // What the round changed stays: where that is most of them, there is little to be put aside.
+        if is_full && self.at_hand.len() >= 2 * self.changed.len() {
+            let mut before = std::mem::take(&mut self.at_hand);
+            self.at_hand_bytes = 0;
+            // Of those the rows are still to be written.
+            for id in &self.changed {
+                if let Some(exchange) = before.remove(id).or_else(|| self.before.remove(id)) {
+                    self.at_hand_bytes += exchange.bytes();
+                    self.at_hand.insert(*id, exchange);
+                }
+            }
+            self.before = before;
         }
         self.at_hand_bytes += bytes;
         self.at_hand.insert(exchange.id(), exchange);

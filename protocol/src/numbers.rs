@@ -56,6 +56,11 @@ impl Numbers {
         &self.missing
     }
 
+    /// Whether no message has come with this number or a later one of its log: then no message has this one.
+    pub(crate) fn is_beyond(&self, log: u32, seq: u64) -> bool {
+        (log, seq) > (self.log, self.highest)
+    }
+
     /// A message with this number was recorded, or refused for good.
     pub(crate) fn came(&mut self, log: u32, seq: u64) {
         if log > self.log {
@@ -129,9 +134,11 @@ mod tests {
             for seq in &came {
                 numbers.came(1, *seq);
             }
+            let is_beyond = |seq: &u64| numbers.is_beyond(1, *seq);
             let in_gap = |seq: u64| numbers.missing.iter().any(|gap| (gap.first..=gap.last).contains(&seq));
             let highest = came.iter().max().copied().unwrap_or_default();
             prop_assert!(numbers.missing.len() <= MAX_GAPS);
+            prop_assert!(!came.iter().any(is_beyond) && is_beyond(&(highest + 1)));
             for seq in 1..=highest {
                 let missing = !came.contains(&seq);
                 prop_assert!(!missing || in_gap(seq));

@@ -213,7 +213,9 @@ impl Desk {
                 self.apply_key_set(shelf, node, key_set, staged);
                 Vec::new()
             }
-            Order::Open { peer, opening } => vec![Effect::Send(Box::new(Draft {
+            Order::Open { peer, opening } => {
+                self.ordered = key.cloned().map(|key| (staged.leaf, key));
+                vec![Effect::Send(Box::new(Draft {
                 peer: peer.clone(),
                 exchange: None,
                 irt: None,
@@ -225,7 +227,8 @@ impl Desk {
                 by: by.clone(),
                 case_ref: opening.case_ref.clone(),
                 enclosed: opening.enclosed.clone(),
-            }))],
+            }))]
+            }
             Order::RemovePeer { node, .. } => {
                 self.change_peer(node, |peer| peer.row.removed = true);
                 Vec::new()
@@ -333,8 +336,16 @@ impl Desk {
         }
         // The opener was ordered just before, in the same round: that order's key names this exchange.
         if message.thr.is_none() {
-            let ordered = staged.leaf.0.checked_sub(1).and_then(|leaf| shelf.record(LeafIndex(leaf)));
-            if let Some(Record::Order { key: Some(key), .. }) = ordered.map(|staged| staged.record) {
+            let order = staged.leaf.0.checked_sub(1).map(LeafIndex);
+            let key = match self.ordered.take().filter(|(leaf, _)| Some(*leaf) == order) {
+                Some((_, key)) => Some(key),
+                // It had no key, or a replay began between the two.
+                None => match order.and_then(|leaf| shelf.record(leaf)).map(|staged| staged.record) {
+                    Some(Record::Order { key, .. }) => key,
+                    _ => None,
+                },
+            };
+            if let Some(key) = key {
                 note_key(shelf, &key, &exchange);
             }
         }

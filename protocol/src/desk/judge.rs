@@ -35,7 +35,8 @@ impl Desk {
         if !peer.chain.current().logs.iter().any(|log| log.n == message.log) {
             return Err(Fault::NotLogged);
         }
-        if shelf.get(Table::Sequence, &peer.sequence_key(message)).is_some() {
+        let is_beyond = peer.row.numbers.is_beyond(message.log, message.seq);
+        if !is_beyond && shelf.get(Table::Sequence, &peer.sequence_key(message)).is_some() {
             return Err(Fault::SequenceReused);
         }
         if !message.kind().is_open_to(listed.functions_of(key)) {
@@ -87,10 +88,9 @@ impl Desk {
         Some(LeafIndex(u64::from_be_bytes(row.try_into().ok()?)))
     }
 
+    /// Only what was not seen before is recorded with its id: there is no earlier place to be kept.
     pub(super) fn note_seen(&self, shelf: &mut impl Shelf, from: &NodeId, id: &MessageId, leaf: LeafIndex) {
-        if let Some(peer) = self.peers.get(from)
-            && self.seen(shelf, from, id).is_none()
-        {
+        if let Some(peer) = self.peers.get(from) {
             shelf.put(Table::Seen, &peer.seen_key(id), leaf.0.to_be_bytes().to_vec());
         }
     }
