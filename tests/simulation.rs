@@ -337,7 +337,11 @@ fn a_desk_is_a_function_of_its_log(world: &mut World) {
         let (node, rows) = world.rebuilt(house);
         let running = world.houses[house].node.as_ref().expect("the world is healed");
         assert_eq!(node.log().checkpoint(), running.log().checkpoint());
-        let (rebuilt, held) = (all_rows(&rows), all_rows(&world.houses[house].rows));
+        let (mut rebuilt, mut held) = (all_rows(&rows), all_rows(&world.houses[house].rows));
+        // How far it was told of changes is no part of the log: without it, it is looked further back.
+        for rows in [&mut rebuilt, &mut held] {
+            rows.remove(b"!told".as_slice());
+        }
         let differ = rebuilt.iter().filter(|(key, row)| held.get(*key) != Some(row)).count();
         assert_eq!(rebuilt.len(), held.len(), "rows of {}", world.houses[house].id);
         for (key, row) in &rebuilt {

@@ -73,6 +73,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
         "flood, slow peers, huge input",
         &[
             ("tests/threats.rs", "a_flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail"),
+            ("tests/threats.rs", "a_long_mail_is_taken_in_turns_and_answered_after_the_last"),
             ("node/src/peers/tests.rs", "a_stranger_who_dallies_holds_few_places_and_not_for_long"),
             ("node/src/peers/tests.rs", "a_frame_too_large_fails_alone"),
             ("node/src/peers/tests.rs", "one_request_per_peer_waits_and_the_next_is_turned_away"),
@@ -401,6 +402,9 @@ fn a_flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail() {
         mail.messages = (0..200).map(|n| forged(flood * 200 + n)).chain(question.clone()).collect();
         let input = Input::Arrived { from: Pair::id(0), frame: mail.frame(), ticket: 1 };
         pair.round(1, vec![input], Fate::Whole).expect("whole");
+        while pair.node(1).is_taking_mail() {
+            pair.round(1, Vec::new(), Fate::Whole).expect("whole");
+        }
         let records = pair.records(1);
         let count = |is: fn(&Record) -> bool| records.iter().filter(|staged| is(&staged.record)).count();
         assert!(count(|record| matches!(record, Record::Denied { .. })) <= MAX_DENIED_A_DAY as usize);
@@ -411,4 +415,33 @@ fn a_flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail() {
         mail.head = liaison_protocol::note::AddCheckpoint { old: size, proof: Vec::new(), ..offer }.render();
     }
     assert_eq!(taken, 1, "the honest question among them is taken, once");
+}
+
+#[test]
+fn a_long_mail_is_taken_in_turns_and_answered_after_the_last() {
+    let mut pair = met();
+    let (_, first) = posts(0, &ask(&mut pair, 0)).pop().expect("a question goes out");
+    // While it has no answer, nothing more goes out.
+    assert!((0..180).all(|_| posts(0, &ask(&mut pair, 0)).is_empty()));
+    let reply = |said: &[Output]| {
+        let frame = said.iter().find_map(|output| match output {
+            Output::Reply { frame, .. } => frame.clone(),
+            _ => None,
+        });
+        frame.filter(|frame| matches!(MailReply::parse(frame), Ok(MailReply::Cosigned { .. })))
+    };
+    let arrives = |frame| vec![Input::Arrived { from: Pair::id(0), frame, ticket: 1 }];
+    let said = pair.round(1, arrives(first), Fate::Whole).expect("whole");
+    let answered = Input::Answered { from: Pair::id(1), frame: reply(&said).expect("taken") };
+    let said = pair.round(0, vec![answered], Fate::Whole).expect("whole");
+    let (_, long) = posts(0, &said).pop().expect("the others go out together");
+
+    let said = pair.round(1, arrives(long), Fate::Whole).expect("whole");
+    assert_eq!(reply(&said), None, "only a part of it is durable");
+    let some = pair.exchanges(1).len();
+    assert!((2..181).contains(&some), "{some}");
+    // An officer does not wait for the rest.
+    let said = ask(&mut pair, 1);
+    assert!(reply(&said).is_some());
+    assert_eq!((pair.exchanges(1).len(), pair.node(1).is_taking_mail()), (182, false));
 }

@@ -11,11 +11,12 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use liaison_protocol::authority::{NodeId, Timestamp};
-use liaison_protocol::entry::{Entry, Record, SALT_LEN, Staged, Written};
+use liaison_protocol::entry::{Record, SALT_LEN, Staged, Written};
 use liaison_protocol::merkle::{self, Hash, LeafIndex, Nodes, Tree, TreeHead, leaf_hash};
 use liaison_protocol::note::{SignedCheckpoint, open_checkpoint, sign_checkpoint};
 use liaison_protocol::sign::{PublicKey, SecretKey};
 use liaison_protocol::tile::{self, Tile};
+use serde::Deserialize;
 
 use crate::disk::Disk;
 
@@ -307,18 +308,10 @@ impl<D: Disk> Log<D> {
         let committed = self.checkpoint.head().size;
         match leaf.0.checked_sub(committed) {
             Some(n) => match self.batch.get(n as usize) {
-                Some(line) => staged(leaf, entry_time(&line.entry), &line.record).map(Some),
+                Some(line) => staged(leaf, entry_time(line.entry.as_bytes()), &line.record).map(Some),
                 None => Ok(None),
             },
             None => self.reader.record(leaf).map(Some),
-        }
-    }
-
-    /// The record at `leaf`, of the round under way too, its message unopened.
-    pub fn bare(&self, leaf: LeafIndex) -> Result<Option<Record>, LogError> {
-        match leaf.0.checked_sub(self.checkpoint.head().size) {
-            Some(n) => self.batch.get(n as usize).map(|line| parsed(leaf, &line.record)).transpose(),
-            None => self.reader.bare(leaf).map(Some),
         }
     }
 
@@ -435,7 +428,7 @@ impl<D: Disk> Reader<D> {
             let front = entry + SALT_LEN + 4;
             match self.disk.read_at(&path, line.offset, front + line.record as usize) {
                 Ok(bytes) => {
-                    let at = entry_time(&String::from_utf8_lossy(&bytes[..entry]));
+                    let at = entry_time(&bytes[..entry]);
                     return Ok((at, salt(&bytes[entry..entry + SALT_LEN]), bytes[front..].to_vec()));
                 }
                 // Spilled, and the journal file gone, since we looked.
@@ -588,8 +581,13 @@ fn parsed(leaf: LeafIndex, record: &[u8]) -> Result<Record, LogError> {
     Record::parse(record).or_else(|flaw| damaged("records", format!("record {leaf}: {flaw}")))
 }
 
-fn entry_time(entry: &str) -> Timestamp {
-    Entry::parse(entry).map(|entry| entry.t).unwrap_or_default()
+/// When an entry of ours was written.
+fn entry_time(entry: &[u8]) -> Timestamp {
+    #[derive(Deserialize)]
+    struct Moment {
+        t: Timestamp,
+    }
+    serde_json::from_slice::<Moment>(entry).map(|moment| moment.t).unwrap_or_default()
 }
 
 /// The tree up to the public checkpoint, from its tiles.
@@ -700,6 +698,8 @@ fn write_frame(out: &mut Vec<u8>, first: u64, lines: &[Written], checkpoint: &st
 struct Frames<'a> {
     bytes: &'a [u8],
     offset: usize,
+    /// Whether the bytes begin as a file of ours does, or behind a frame of one.
+    is_ours: bool,
 }
 
 struct Frame<'a> {
@@ -726,8 +726,13 @@ impl FrameLine {
 
 impl<'a> Frames<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        let offset = if bytes.starts_with(JOURNAL_HEADER) { JOURNAL_HEADER.len() } else { 0 };
-        Self { bytes, offset }
+        let is_ours = bytes.starts_with(JOURNAL_HEADER);
+        Self { bytes, offset: if is_ours { JOURNAL_HEADER.len() } else { 0 }, is_ours }
+    }
+
+    /// What stands behind a frame.
+    fn behind_one(bytes: &'a [u8]) -> Self {
+        Self { bytes, offset: 0, is_ours: true }
     }
 
     /// How far the file is whole.
@@ -748,7 +753,7 @@ impl<'a> Frames<'a> {
     }
 
     fn next(&mut self) -> Option<Frame<'a>> {
-        if self.offset == 0 {
+        if !self.is_ours {
             return None;
         }
         let (frame, len) = Self::read(self.bytes, self.offset)?;
@@ -795,11 +800,13 @@ pub struct Spiller<D: Disk> {
     reader: Reader<D>,
     tree: Tree,
     spilled: u64,
+    /// Where that is in the journal: the file, and the byte behind the last frame; none at first.
+    reached: Option<(u64, u64)>,
 }
 
 impl<D: Disk> Spiller<D> {
     fn new(disk: D, place: Place, reader: Reader<D>, tree: Tree, spilled: u64) -> Self {
-        Self { disk, place, reader, tree, spilled }
+        Self { disk, place, reader, tree, spilled, reached: None }
     }
 
     /// Spill some whole rounds. Returns whether there is more to do.
@@ -808,11 +815,16 @@ impl<D: Disk> Spiller<D> {
         if self.spilled == committed {
             return Ok(false);
         }
-        let Some((path, bytes)) = self.journal_with(self.spilled)? else {
-            return damaged("journal", format!("entry {} is in no journal file", self.spilled));
-        };
         let from = self.spilled;
-        let mut frames = Frames::new(&bytes);
+        let Some(file) = journal_files(&self.disk)?.into_iter().rfind(|first| *first <= from) else {
+            return damaged("journal", format!("entry {from} is in no journal file"));
+        };
+        let path = journal_path(file);
+        let start = self.reached.filter(|(reached, _)| *reached == file).map_or(0, |(_, start)| start);
+        let len = self.disk.len(&path).map_err(io_at("read", &path))?.unwrap_or(0).saturating_sub(start);
+        let bytes = self.disk.read_at(&path, start, len as usize).map_err(io_at("read", &path))?;
+        let mut frames = if start == 0 { Frames::new(&bytes) } else { Frames::behind_one(&bytes) };
+        let mut whole = 0;
         let mut records = Records::new(self);
         let mut entries: Vec<&[u8]> = Vec::new();
         let mut checkpoint = None;
@@ -828,10 +840,11 @@ impl<D: Disk> Spiller<D> {
             for line in &frame.lines {
                 entries.push(&bytes[line.entry.clone()]);
                 let salt = &bytes[line.entry.end..line.entry.end + SALT_LEN];
-                let at = entry_time(&String::from_utf8_lossy(&bytes[line.entry.clone()]));
+                let at = entry_time(&bytes[line.entry.clone()]);
                 records.add(from + entries.len() as u64 - 1, at, salt, &bytes[line.record.clone()])?;
             }
             checkpoint = Some(frame.checkpoint);
+            whole = frames.whole();
         }
         let Some(checkpoint) = checkpoint else {
             return damaged(&path, format!("the round of entry {from} is not there"));
@@ -843,6 +856,7 @@ impl<D: Disk> Spiller<D> {
         let path = format!("{}/checkpoint", self.place.folder);
         self.disk.replace(&path, checkpoint.as_bytes()).map_err(io_at("write", &path))?;
         self.spilled = self.tree.size();
+        self.reached = Some((file, start + whole as u64));
         self.reader.files.write().unwrap_or_else(PoisonError::into_inner).extend(files);
         self.reader.tiles.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, tile| tile.len() == 256);
         {
@@ -854,13 +868,6 @@ impl<D: Disk> Spiller<D> {
         self.drop_partial(&tiles)?;
         self.drop_journal()?;
         Ok(self.spilled < committed)
-    }
-
-    fn journal_with(&self, leaf: u64) -> Result<Option<(String, Vec<u8>)>, LogError> {
-        let files = journal_files(&self.disk)?;
-        let Some(first) = files.into_iter().rfind(|first| *first <= leaf) else { return Ok(None) };
-        let path = journal_path(first);
-        Ok(self.disk.read(&path).map_err(io_at("read", &path))?.map(|bytes| (path, bytes)))
     }
 
     fn write_tiles(&mut self, from: u64, entries: &[&[u8]]) -> Result<Vec<Tile>, LogError> {

@@ -25,6 +25,7 @@ use liaison_protocol::operator::{
 use liaison_protocol::{envelope, note};
 use rayon::prelude::*;
 
+use self::mail::Accepted;
 use crate::blobs::Blobs;
 use crate::disk::Disk;
 use crate::events::{About, Change};
@@ -36,7 +37,7 @@ use crate::register::{Firearms, Licences, Register};
 use crate::store::{Store, StoreError};
 use crate::{events, metrics};
 
-/// How many days back a start looks for licences that expired or came into force.
+/// How many days back a start looks for licences that expired or came into force, where the index does not say.
 const LOOK_BACK: i32 = 400;
 /// Entries replayed between two commits of the index.
 const REPLAY_STEP: u64 = 16_384;
@@ -259,6 +260,10 @@ pub struct Node<D: Disk> {
     /// Peers whose messages of this round name attachments.
     naming: BTreeSet<NodeId>,
     lanes: BTreeMap<NodeId, Lane>,
+    /// Mail that is not wholly taken.
+    accepted: Vec<Accepted>,
+    /// Who said something lately, and when.
+    heard: BTreeMap<NodeId, u64>,
     firearms: Firearms,
     /// The newest head of ours that each peer cosigned, with its line.
     witnessed: BTreeMap<NodeId, String>,
@@ -272,6 +277,8 @@ pub struct Node<D: Disk> {
     time: Timestamp,
     /// The day up to which those who asked were told of changes.
     day: Date,
+    /// Whether nobody was passed over on the way to that day.
+    all_told: bool,
     /// Why the node must not sign, if it must not.
     halted: Option<String>,
     failed: RefCell<Option<LogError>>,
@@ -373,6 +380,7 @@ impl<D: Disk> Node<D> {
             store.clear()?;
         }
         let reached = store.reached()?;
+        let told = store.told()?;
         let failed = RefCell::new(None);
         let desk = Desk::open(us, &Shelves { store: &mut store, log: &log, failed: &failed });
         let time = match size.checked_sub(1) {
@@ -390,13 +398,16 @@ impl<D: Disk> Node<D> {
             desk,
             keys,
             lanes: BTreeMap::new(),
+            accepted: Vec::new(),
+            heard: BTreeMap::new(),
             witnessed: BTreeMap::new(),
             random,
             clock: time,
             millis: 0,
             time,
             // The days before the last entry too: what could not be told then is told now, and nothing is told twice.
-            day: time.date().saturating_sub(jiff::Span::new().days(LOOK_BACK)),
+            day: told.unwrap_or_else(|| time.date().saturating_sub(jiff::Span::new().days(LOOK_BACK))),
+            all_told: true,
             halted: rolled_back(signed, size),
             failed,
             listening: Vec::new(),
@@ -666,10 +677,18 @@ impl<D: Disk> Node<D> {
         self.record(record, None);
     }
 
-    /// When there is next mail to be tried, in milliseconds.
+    /// When there is next mail to be tried, or to be taken on with, in milliseconds.
     pub fn posts_at(&self) -> Option<u64> {
+        if self.is_taking_mail() {
+            return Some(self.millis);
+        }
         let own = self.desk.own().filter(|_| self.halted.is_none())?;
         self.desk.peers().filter_map(|(node, peer)| self.lanes.get(node)?.wakes_at(peer, own)).min()
+    }
+
+    /// Whether mail is here of which only a part is taken.
+    pub fn is_taking_mail(&self) -> bool {
+        !self.accepted.is_empty()
     }
 
     /// When the node next wants a round although nothing arrives, in milliseconds: for its mail, or because a time passes.
@@ -749,12 +768,14 @@ impl<D: Disk> Node<D> {
         self.note_passed();
         self.laps.enter(Stage::Open);
         let (accepted, mut replies) = self.accept(mail, now, &mut out);
-        self.take_mail(&accepted, now);
+        self.accepted.extend(accepted);
+        self.drop_mail(&mut replies);
+        let taken = self.take_mail(now);
 
         // One signature and one sync for the whole round. An error stops the node: nothing has left the house.
         self.commit()?;
 
-        for accepted in accepted {
+        for accepted in taken {
             let line = note::cosign(
                 &self.keys.witness.key,
                 &self.desk.us().witness_name(),
@@ -782,7 +803,13 @@ impl<D: Disk> Node<D> {
 
     /// Put a record into the round, and everything that is owed because of it.
     fn record(&mut self, record: Record, message: Option<Verified>) -> LeafIndex {
+        self.record_all(record, message).0
+    }
+
+    /// The same; also the exchange of the first message that was sealed because of it.
+    fn record_all(&mut self, record: Record, message: Option<Verified>) -> (LeafIndex, Option<MessageId>) {
         let leaf = self.stage(record, message);
+        let mut sealed = None;
         let mut owed: VecDeque<Effect> = leaf.1.into();
         while let Some(effect) = owed.pop_front() {
             let effects = match effect {
@@ -793,6 +820,7 @@ impl<D: Disk> Node<D> {
                 Effect::Send(draft) => match self.seal(*draft) {
                     Some((verified, parts)) => {
                         let (of, exchange) = (verified.id(), verified.exchange());
+                        sealed.get_or_insert(exchange);
                         let to = verified.message().aud.clone();
                         let record = Record::Sent { to, token: verified.token().to_owned() };
                         let effects = self.stage(record, Some(verified)).1;
@@ -807,7 +835,7 @@ impl<D: Disk> Node<D> {
             };
             owed.extend(effects);
         }
-        leaf.0
+        (leaf.0, sealed)
     }
 
     /// The log's time: it never goes back, whatever the clock does, and a wrong clock leaves no trace in it unless

@@ -7,7 +7,7 @@ mod following;
 mod outcomes;
 mod peer_test;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -48,6 +48,9 @@ const ROUND: usize = 1024;
 const REGISTERS: &str = "registers";
 /// Entries to replay from which on a progress bar is shown.
 const WORTH_A_BAR: u64 = 10_000;
+
+/// How long a frame that is no `Mail` waits before it is turned away.
+const NONSENSE_WAITS: Duration = Duration::from_secs(1);
 
 /// Tests of the way to a peer at a time.
 const MOST_TESTS: usize = 4;
@@ -396,6 +399,7 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         mail: mail_out,
         replies: HashMap::new(),
         tickets: 0,
+        nonsense: VecDeque::new(),
         behind: behind_in,
         gave_up: Arc::default(),
         started: Instant::now(),
@@ -497,6 +501,8 @@ struct House {
     mail: mpsc::Receiver<Event>,
     replies: HashMap<u64, Reply>,
     tickets: u64,
+    /// Requests that get no answer, and until when they wait for it: who says what nobody understands says it seldom.
+    nonsense: VecDeque<(Instant, Reply)>,
     behind: std_mpsc::Sender<Errand>,
     /// Told when what is written in the background cannot be written any more: then the node stops.
     gave_up: Arc<tokio::sync::Notify>,
@@ -521,19 +527,39 @@ impl House {
         self.roster();
         let mut inputs = Vec::new();
         loop {
-            let now = self.now();
-            let outputs = self.node.round(now, std::mem::take(&mut inputs))?;
-            self.speak(outputs);
-            self.tell();
+            // Who has answered can take the next mail, and works on it while we work on what came: a round of its own, which
+            // mostly records nothing.
+            let (answered, others): (Vec<_>, Vec<_>) = std::mem::take(&mut inputs)
+                .into_iter()
+                .partition(|input| matches!(input, Input::Answered { .. } | Input::Failed { .. }));
+            if !answered.is_empty() && !others.is_empty() {
+                self.round(answered)?;
+                self.round(others)?;
+            } else {
+                self.round(answered.into_iter().chain(others).collect())?;
+            }
             if self.roster_until.is_some_and(|until| until <= clock()) {
                 self.roster();
             }
             let changes =
                 self.roster_until.map(|until| Duration::from_secs(until.0.saturating_sub(clock().0).max(1)));
             let wakes_at = self.node.wakes_at();
-            let pause = wakes_at.map_or(Duration::from_secs(3600), |at| {
+            let mut pause = wakes_at.map_or(Duration::from_secs(3600), |at| {
                 Duration::from_millis(at.saturating_sub(self.now().millis).max(1))
             });
+            self.nonsense.retain(|(until, _)| *until > Instant::now());
+            if let Some((until, _)) = self.nonsense.front() {
+                pause = pause.min(until.saturating_duration_since(Instant::now()));
+            }
+            if self.node.is_taking_mail() {
+                pause = Duration::ZERO;
+            }
+            let pause = changes.map_or(pause, |changes| changes.min(pause));
+            let slept = async || {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            };
             // Own work before strangers'.
             let goes_on = waiting.block_on(async {
                 tokio::select! {
@@ -541,7 +567,7 @@ impl House {
                     () = self.gave_up.notified() => false,
                     own = self.own.recv() => own.map(|own| inputs.push(own)).is_some(),
                     Some(event) = self.mail.recv() => { let input = self.hear(event); inputs.push(input); true }
-                    () = tokio::time::sleep(changes.map_or(pause, |changes| changes.min(pause))) => true,
+                    () = slept() => true,
                 }
             });
             if !goes_on {
@@ -559,6 +585,14 @@ impl House {
                 inputs.push(input);
             }
         }
+    }
+
+    /// One round, and what is said after it.
+    fn round(&mut self, inputs: Vec<Input<Folder>>) -> Result<(), NodeError> {
+        let outputs = self.node.round(self.now(), inputs)?;
+        self.speak(outputs);
+        self.tell();
+        Ok(())
     }
 
     /// Tell those who watch what the round changed.
@@ -619,8 +653,13 @@ impl House {
                 }
                 Output::Reply { ticket, frame } => {
                     let reply = self.replies.remove(&ticket);
-                    if let (Some(reply), Some(frame)) = (reply, frame) {
-                        self.network.respond(reply, frame);
+                    match (reply, frame) {
+                        (Some(reply), Some(frame)) => self.network.respond(reply, frame),
+                        // Until it is let go, the peer cannot say more.
+                        (Some(reply), None) => {
+                            self.nonsense.push_back((Instant::now() + NONSENSE_WAITS, reply));
+                        }
+                        (None, _) => {}
                     }
                 }
                 Output::Roster => self.roster(),

@@ -11,6 +11,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use jiff::civil::Date;
 use liaison_protocol::desk::Table;
 
 /// The tables cannot be read or written.
@@ -329,6 +330,9 @@ pub struct Store {
 
 /// Key of the row that says how many entries of the log the tables cover. Sorts before every table.
 const REACHED: &[u8] = b"!reached";
+/// Key of the row that says up to which day all who asked about licences were told of changes. Like the tables it can be
+/// done without: then it is looked further back.
+const TOLD: &[u8] = b"!told";
 
 impl Store {
     /// Tables over `rows`.
@@ -345,6 +349,17 @@ impl Store {
     pub fn reached(&self) -> Result<u64, StoreError> {
         let row = self.rows.get(REACHED)?;
         Ok(row.and_then(|row| row.try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    /// The day up to which all who asked were told of changes, if that is known.
+    pub fn told(&self) -> Result<Option<Date>, StoreError> {
+        let row = self.rows.get(TOLD)?;
+        Ok(row.and_then(|row| std::str::from_utf8(&row).ok()?.parse().ok()))
+    }
+
+    /// All were told up to `day`, once the round is durable.
+    pub fn note_told(&mut self, day: Date) {
+        self.held_back.insert(TOLD.to_vec(), Some(day.to_string().into_bytes()));
     }
 
     /// Begin anew: the log is read from its first entry.

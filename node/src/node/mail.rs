@@ -2,7 +2,7 @@
 
 use liaison_protocol::authority::{NodeId, Timestamp};
 use liaison_protocol::desk::Judgement;
-use liaison_protocol::entry::{Alert, Record};
+use liaison_protocol::entry::{Alert, Logged, Record};
 use liaison_protocol::envelope::Verified;
 use liaison_protocol::fault::Fault;
 use liaison_protocol::key_set::KeyChain;
@@ -26,13 +26,42 @@ const MAIL_BUDGET: usize = 2 * 1024 * 1024;
 /// A receipt whose time is further than this from the sealing and from our clock raises an alert, in seconds.
 const STRANGE_TIME: u64 = 24 * 3600;
 
-/// A `Mail` whose head holds.
+/// So many frames or seals are worth to wake other cores for: it takes about as long as to check one.
+const WORTH_WAKING: usize = 4;
+/// Receipts and messages of one `Mail` taken in one round, while one peer alone has something to say.
+const MANY: usize = 128;
+/// The same, while others want to be heard too: none of them waits longer than for a few of each.
+const FEW: usize = 8;
+/// For how long a peer that said something counts among those who want to be heard, in milliseconds.
+const HEARD_LATELY: u64 = 1000;
+
+/// A `Mail` whose head holds. It is taken in one or more rounds, and answered after the last.
 pub(super) struct Accepted {
     pub(super) ticket: u64,
     pub(super) from: NodeId,
     pub(super) chain: KeyChain,
     pub(super) head: SignedCheckpoint,
     pub(super) mail: Mail,
+    /// How many of its receipts, and then of its messages, are taken.
+    pub(super) taken: usize,
+}
+
+impl Accepted {
+    /// Those of its receipts and of its messages that come next, at most `most` together.
+    fn next(&self, most: usize) -> (&[Logged], &[Posted]) {
+        let Mail { receipts, messages, .. } = &self.mail;
+        let until = self.taken + most;
+        let receipts_until = until.min(receipts.len());
+        let (first, last) = (self.taken.saturating_sub(receipts.len()), until.saturating_sub(receipts.len()));
+        (
+            &receipts[self.taken.min(receipts_until)..receipts_until],
+            &messages[first.min(messages.len())..last.min(messages.len())],
+        )
+    }
+
+    fn is_done(&self) -> bool {
+        self.taken >= self.mail.receipts.len() + self.mail.messages.len()
+    }
 }
 
 impl<D: Disk> Node<D> {
@@ -44,8 +73,7 @@ impl<D: Disk> Node<D> {
         now: Now,
         out: &mut Vec<Output>,
     ) -> (Vec<Accepted>, Vec<(u64, Option<MailReply>)>) {
-        let parsed: Vec<_> =
-            mail.into_par_iter().map(|(from, frame, ticket)| (from, Mail::parse(&frame), ticket)).collect();
+        let parsed = on_all_cores(mail, |(from, frame, ticket)| (from, Mail::parse(&frame), ticket));
         let (mut accepted, mut replies) = (Vec::new(), Vec::new());
         for (from, mail, ticket) in parsed {
             let reply = match mail {
@@ -118,7 +146,8 @@ impl<D: Disk> Node<D> {
             self.record(record, None);
         }
         self.hints(&from, &mail.deferred, now);
-        Ok(Accepted { ticket, from, chain, head, mail })
+        self.heard.insert(from.clone(), now.millis);
+        Ok(Accepted { ticket, from, chain, head, mail, taken: 0 })
     }
 
     /// The head of the peer's log that we cosigned last, as the peer signed it.
@@ -158,34 +187,51 @@ impl<D: Disk> Node<D> {
         self.lanes.entry(from.clone()).or_default().trouble = Some(why);
     }
 
-    /// Take receipts and messages of the accepted mail into the round. Seals are checked on all cores.
-    pub(super) fn take_mail(&mut self, accepted: &[Accepted], now: Now) {
+    /// Take receipts and messages of the accepted mail into the round, of each peer's as much as its turn allows. What is
+    /// whole by that is returned. Seals are checked on all cores.
+    pub(super) fn take_mail(&mut self, now: Now) -> Vec<Accepted> {
         let us = self.desk.us().clone();
+        self.heard.retain(|_, at| now.millis.saturating_sub(*at) < HEARD_LATELY);
+        let most = if self.heard.len() > 1 { FEW } else { MANY };
+        let mut accepted = std::mem::take(&mut self.accepted);
         let all: Vec<(&Accepted, &Posted)> = accepted
             .iter()
-            .flat_map(|one| one.mail.messages.iter().map(move |posted| (one, posted)))
+            .flat_map(|one| one.next(most).1.iter().map(move |posted| (one, posted)))
             .collect();
-        let opened: Vec<Result<Verified, Fault>> = all
-            .par_iter()
-            .map(|(one, posted)| {
-                let verified = envelope::open(&posted.token, &one.from, &one.chain, &us)?;
-                mail::check_posted(&posted.logged, verified.id(), &us, one.head.head())?;
-                mail::check_parts(&posted.parts, verified.message())?;
-                Ok(verified)
-            })
-            .collect();
+        let opened = on_all_cores(all.clone(), |(one, posted)| {
+            let verified = envelope::open(&posted.token, &one.from, &one.chain, &us)?;
+            mail::check_posted(&posted.logged, verified.id(), &us, one.head.head())?;
+            mail::check_parts(&posted.parts, verified.message())?;
+            Ok(verified)
+        });
         self.laps.enter(Stage::Stage);
-        for one in accepted {
-            for receipt in &one.mail.receipts {
+        for one in &accepted {
+            for receipt in one.next(most).0 {
                 self.take_receipt(one, receipt);
             }
         }
         for ((one, posted), verified) in all.into_iter().zip(opened) {
             self.take_message(one, posted, verified, now);
         }
+        for one in &mut accepted {
+            one.taken += most;
+        }
+        let (done, rest) = accepted.into_iter().partition(Accepted::is_done);
+        self.accepted = rest;
+        done
     }
 
-    pub(super) fn take_receipt(&mut self, one: &Accepted, receipt: &liaison_protocol::entry::Logged) {
+    /// What is not taken of mail whose sender is removed, or when nothing more may be recorded, is not.
+    pub(super) fn drop_mail(&mut self, replies: &mut Vec<(u64, Option<MailReply>)>) {
+        let is_halted = self.halted.is_some();
+        let is_over = |one: &mut Accepted| is_halted || self.desk.peer(&one.from).is_none();
+        let dropped = self.accepted.extract_if(.., is_over);
+        replies.extend(
+            dropped.map(|one| (one.ticket, is_halted.then_some(MailReply::Busy { retry_after_secs: 60 }))),
+        );
+    }
+
+    pub(super) fn take_receipt(&mut self, one: &Accepted, receipt: &Logged) {
         let Some((message, entry)) = mail::check_receipt(receipt, self.desk.us(), one.head.head()) else {
             return;
         };
@@ -438,6 +484,14 @@ impl<D: Disk> Node<D> {
         }
         Ok(())
     }
+}
+
+/// Do it to each, in their order; on all cores where that is worth to wake them.
+fn on_all_cores<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+    if items.len() < WORTH_WAKING {
+        return items.into_iter().map(work).collect();
+    }
+    items.into_par_iter().map(work).collect()
 }
 
 /// The parts of the message at `leaf`, which names so many: they stand right behind it.

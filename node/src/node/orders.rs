@@ -1,15 +1,16 @@
 //! Orders of our operators, and what follows from registers and days: what is told to whom without being asked.
 
+use std::sync::Arc;
+
 use liaison_protocol::authority::{By, Line, OfficerId};
 use liaison_protocol::entry::{Basis, IdempotencyKey, Record};
+use liaison_protocol::exchange::Exchange;
 use liaison_protocol::key_set::{Fingerprint, KeyChain};
 use liaison_protocol::licence::LicenceNo;
-use liaison_protocol::merkle::LeafIndex;
-use liaison_protocol::message::MessageId;
 use liaison_protocol::operator::{
     Act, ActRequest, AdmitRequest, InstallRequest, Mistake, OpenRequest, Order, PeerStanding,
 };
-use liaison_protocol::{attachment, desk, envelope};
+use liaison_protocol::{attachment, desk};
 
 use super::{Done, Node, Output, Request};
 use crate::blobs::Found;
@@ -45,10 +46,13 @@ impl<D: Disk> Node<D> {
         let register = self.basis_of(&order);
         let by = By::Officers { prepared: officer.unwrap_or_else(|| who.clone()), approved: None };
         let record = Record::Order { order: order.clone(), by, key, via: who, register };
-        let leaf = self.record(record, None);
+        let (_, sealed) = self.record_all(record, None);
         Ok(match order {
             Order::Act { exchange, .. } => Done::Exchange { id: exchange, new: true },
-            Order::Open { .. } => Done::Exchange { id: self.opened_after(leaf)?, new: true },
+            Order::Open { .. } => {
+                let unsealed = || Mistake::NotReady("the message could not be sealed".into());
+                Done::Exchange { id: sealed.ok_or_else(unsealed)?, new: true }
+            }
             Order::AdmitPeer { node, .. } | Order::RemovePeer { node, .. } => {
                 out.push(Output::Roster);
                 Done::Peer(node)
@@ -107,15 +111,6 @@ impl<D: Disk> Node<D> {
             self.blobs.keep(&attachment.digest).map_err(unreadable)?;
         }
         Ok(())
-    }
-
-    /// The opener of an exchange is recorded right behind the order that asked for it.
-    pub(super) fn opened_after(&self, leaf: LeafIndex) -> Result<MessageId, Mistake> {
-        match self.log.bare(LeafIndex(leaf.0 + 1)) {
-            Ok(Some(Record::Sent { token, .. })) => envelope::id_of(&token),
-            _ => None,
-        }
-        .ok_or_else(|| Mistake::NotReady("the message could not be sealed".into()))
     }
 
     /// What our list says of the licence when an officer speaks of it: later changes are measured against that.
@@ -221,13 +216,12 @@ impl<D: Disk> Node<D> {
             let Some(found) = self.licences.find(&licence_no).cloned() else { continue };
             for exchange in with_desk!(self, |desk, shelf| desk.asked_about(&shelf, &licence_no)) {
                 let held = with_desk!(self, |desk, shelf| desk.exchange(&shelf, &exchange));
-                let wanted = held.is_some_and(|held| {
-                    let peer = self.desk.peer(held.peer());
-                    peer.is_some_and(|peer| peer.standing(self.clock) == PeerStanding::Active)
-                        && held.opener().message.is_understood()
-                        && desk::news(&held, &found, on).is_some()
-                });
-                if wanted {
+                let is_news = |held: &&Arc<Exchange>| {
+                    held.opener().message.is_understood() && desk::news(held, &found, on).is_some()
+                };
+                let Some(held) = held.as_ref().filter(is_news) else { continue };
+                let Some(peer) = self.desk.peer(held.peer()) else { continue };
+                if peer.standing(self.clock) == PeerStanding::Active {
                     let before = self.log.staged();
                     self.record(
                         Record::Query { exchange, rule: rule.clone(), found: Some(found.clone()), on },
@@ -235,6 +229,8 @@ impl<D: Disk> Node<D> {
                     );
                     // The query, and the notice if there was room for it.
                     told += u64::from(self.log.staged() > before + 1);
+                } else {
+                    self.all_told = false;
                 }
             }
         }
@@ -250,6 +246,10 @@ impl<D: Disk> Node<D> {
             let changed = self.licences.changed(&self.licences, self.day, today);
             self.day = today;
             self.tell_changes(changed);
+            // Whoever was passed over is told after the next start, if he is in good standing by then.
+            if self.all_told {
+                self.store.note_told(today);
+            }
             out.push(Output::Roster);
         }
     }

@@ -14,7 +14,7 @@ use crate::marker;
 use crate::store::Rows;
 
 /// How often what is durable is spilled and the index synced.
-const BACKGROUND: Duration = Duration::from_millis(500);
+const BACKGROUND: Duration = Duration::from_secs(1);
 
 /// Something to be written when there is time.
 pub(super) enum Errand {

@@ -216,18 +216,18 @@ impl Desk {
             Order::Open { peer, opening } => {
                 self.ordered = key.cloned().map(|key| (staged.leaf, key));
                 vec![Effect::Send(Box::new(Draft {
-                peer: peer.clone(),
-                exchange: None,
-                irt: None,
-                body: opening.question.body(),
-                handling: opening
-                    .handling
-                    .clone()
-                    .unwrap_or_else(|| default_handling(opening.question.kind())),
-                by: by.clone(),
-                case_ref: opening.case_ref.clone(),
-                enclosed: opening.enclosed.clone(),
-            }))]
+                    peer: peer.clone(),
+                    exchange: None,
+                    irt: None,
+                    body: opening.question.body(),
+                    handling: opening
+                        .handling
+                        .clone()
+                        .unwrap_or_else(|| default_handling(opening.question.kind())),
+                    by: by.clone(),
+                    case_ref: opening.case_ref.clone(),
+                    enclosed: opening.enclosed.clone(),
+                }))]
             }
             Order::RemovePeer { node, .. } => {
                 self.change_peer(node, |peer| peer.row.removed = true);
