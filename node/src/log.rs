@@ -809,6 +809,11 @@ impl<D: Disk> Spiller<D> {
         Self { disk, place, reader, tree, spilled, reached: None }
     }
 
+    /// Entries that are not spilled.
+    pub fn waiting(&self) -> u64 {
+        self.reader.size().saturating_sub(self.spilled)
+    }
+
     /// Spill some whole rounds. Returns whether there is more to do.
     pub fn step(&mut self) -> Result<bool, LogError> {
         let committed = self.reader.size();

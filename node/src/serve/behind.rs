@@ -13,8 +13,15 @@ use crate::log::{Reader, Spiller, witnessed_file};
 use crate::marker;
 use crate::store::Rows;
 
-/// How often what is durable is spilled and the index synced.
+/// How often it is looked whether there is something to write.
 const BACKGROUND: Duration = Duration::from_secs(1);
+/// How long what is durable in the journal waits to be spilled, and the index to be synced, where there is little of it:
+/// each file costs a sync, and mail waits for the same disk.
+const LITTLE_WAITS: Duration = Duration::from_secs(2);
+/// Entries that do not wait so long.
+const MANY: u64 = 1024;
+/// How often the head that a peer cosigned is written anew.
+const WITNESSED: Duration = Duration::from_secs(10);
 
 /// Something to be written when there is time.
 pub(super) enum Errand {
@@ -38,8 +45,11 @@ pub(super) struct Behind {
 
 impl Behind {
     pub(super) fn run(mut self, errands: std_mpsc::Receiver<Errand>) -> Result<(), RunError> {
+        let mut written = Instant::now();
+        let (mut witnessed, mut own) = (BTreeMap::new(), None);
+        // What was written of each peer, and when.
+        let mut of_peers: BTreeMap<NodeId, (Instant, String)> = BTreeMap::new();
         loop {
-            let (mut witnessed, mut own) = (BTreeMap::new(), None);
             let mut note = |errand| match errand {
                 Errand::OwnKeySets(file) => own = Some(file),
                 Errand::Witnessed { by, checkpoint, key_sets } => {
@@ -54,6 +64,10 @@ impl Behind {
                     Err(std_mpsc::RecvTimeoutError::Disconnected) => break true,
                 }
             };
+            if !ends && self.spiller.waiting() < MANY && written.elapsed() < LITTLE_WAITS {
+                continue;
+            }
+            written = Instant::now();
             let mut spilled = false;
             while self
                 .spiller
@@ -62,11 +76,17 @@ impl Behind {
             {
                 spilled = true;
             }
-            for (by, (checkpoint, key_sets)) in witnessed {
-                self.write(&witnessed_file(&self.folder, &by, "key-sets"), &key_sets)?;
+            let is_due =
+                |by: &NodeId| ends || of_peers.get(by).is_none_or(|(at, _)| at.elapsed() >= WITNESSED);
+            let due: Vec<_> = witnessed.extract_if(.., |by, _| is_due(by)).collect();
+            for (by, (checkpoint, key_sets)) in due {
+                if of_peers.get(&by).is_none_or(|(_, held)| *held != key_sets) {
+                    self.write(&witnessed_file(&self.folder, &by, "key-sets"), &key_sets)?;
+                }
                 self.write(&witnessed_file(&self.folder, &by, "checkpoint"), &checkpoint)?;
+                of_peers.insert(by, (Instant::now(), key_sets));
             }
-            if let Some(own) = own {
+            if let Some(own) = own.take() {
                 for path in &self.key_sets {
                     self.write(path, &own)?;
                 }
