@@ -46,6 +46,7 @@ fn nodes_keep_their_word_whatever_happens_to_them() {
                 Err(panic) => {
                     let why = panic.downcast_ref::<String>().cloned();
                     let why = why.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                    eprintln!("that was seed {seed}");
                     failed.lock().expect("nobody panics here").insert(seed, why.unwrap_or_default());
                 }
             }

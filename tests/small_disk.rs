@@ -20,21 +20,30 @@ impl SmallDisk {
 
     /// Make it so many MiB large.
     pub fn resize(&self, mib: u64) {
-        self.remount(&format!("{mib}m"));
+        self.remount(&format!("{mib}m")).unwrap_or_else(|why| panic!("{why}"));
     }
 
     /// Leave only so many KiB free.
     pub fn fill(&self, kib: u64) {
-        let told = run(Command::new("stat").args(["-f", "-c", "%b %f %S"]).arg(&self.0));
-        let told = said(&told);
-        let numbers: Vec<u64> = told.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        let [blocks, free, size] = numbers[..] else { panic!("{told}") };
-        self.remount(&format!("{}k", (blocks - free) * size / 1024 + kib));
+        let mut why = String::new();
+        // What is written in between may be more than would fit: then it is looked again.
+        for _ in 0..100 {
+            let told = run(Command::new("stat").args(["-f", "-c", "%b %f %S"]).arg(&self.0));
+            let told = said(&told);
+            let numbers: Vec<u64> =
+                told.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+            let [blocks, free, size] = numbers[..] else { panic!("{told}") };
+            match self.remount(&format!("{}k", (blocks - free) * size / 1024 + kib)) {
+                Ok(()) => return,
+                Err(told) => why = told,
+            }
+        }
+        panic!("{why}");
     }
 
-    fn remount(&self, size: &str) {
+    fn remount(&self, size: &str) -> Result<(), String> {
         let made = run(Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0));
-        assert!(made.status.success(), "{}", said(&made));
+        if made.status.success() { Ok(()) } else { Err(said(&made)) }
     }
 }
 

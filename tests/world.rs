@@ -245,8 +245,17 @@ impl World {
         self.run_until_quiet();
     }
 
-    /// An hour in which nobody orders anything. Returns how much was said in it.
+    /// An hour in which nobody orders anything and no day begins. Returns how much was said in it.
     pub fn idle_hour(&mut self) -> usize {
+        // Licences expire by the day, and that is told.
+        let date = |world: &Self, house, later: u64| world.now_of(house).time.plus(later).date();
+        while (0..self.houses.len()).any(|house| date(self, house, 0) != date(self, house, 3600)) {
+            self.now += 3_600_000;
+            for house in 0..self.houses.len() {
+                self.round_within(house, 1);
+            }
+            self.run_until_quiet();
+        }
         let mut said = 0;
         for _ in 0..4 {
             self.now += 900_000;

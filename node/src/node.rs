@@ -277,7 +277,7 @@ pub struct Node<D: Disk> {
     time: Timestamp,
     /// The day up to which those who asked were told of changes.
     day: Date,
-    /// Whether nobody was passed over on the way to that day.
+    /// Whether nobody was passed over in this run.
     all_told: bool,
     /// Why the node must not sign, if it must not.
     halted: Option<String>,

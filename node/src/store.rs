@@ -440,6 +440,11 @@ impl Store {
         self.held_back.insert(TOLD.to_vec(), Some(day.to_string().into_bytes()));
     }
 
+    /// Somebody was not told, once the round is durable: the next start looks for it.
+    pub fn forget_told(&mut self) {
+        self.held_back.insert(TOLD.to_vec(), None);
+    }
+
     /// Begin anew: the log is read from its first entry.
     pub fn clear(&mut self) -> Result<(), StoreError> {
         self.held_back.clear();

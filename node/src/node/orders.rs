@@ -231,6 +231,7 @@ impl<D: Disk> Node<D> {
                     told += u64::from(self.log.staged() > before + 1);
                 } else {
                     self.all_told = false;
+                    self.store.forget_told();
                 }
             }
         }
