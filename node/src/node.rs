@@ -803,11 +803,15 @@ impl<D: Disk> Node<D> {
 
     /// Put a record into the round, and everything that is owed because of it.
     fn record(&mut self, record: Record, message: Option<Verified>) -> LeafIndex {
-        self.record_all(record, message).0
+        self.record_sealing(record, message).0
     }
 
     /// The same; also the exchange of the first message that was sealed because of it.
-    fn record_all(&mut self, record: Record, message: Option<Verified>) -> (LeafIndex, Option<MessageId>) {
+    fn record_sealing(
+        &mut self,
+        record: Record,
+        message: Option<Verified>,
+    ) -> (LeafIndex, Option<MessageId>) {
         let leaf = self.stage(record, message);
         let mut sealed = None;
         let mut owed: VecDeque<Effect> = leaf.1.into();

@@ -527,17 +527,10 @@ impl House {
         self.roster();
         let mut inputs = Vec::new();
         loop {
-            // Who has answered can take the next mail, and works on it while we work on what came: a round of its own, which
-            // mostly records nothing.
-            let (answered, others): (Vec<_>, Vec<_>) = std::mem::take(&mut inputs)
-                .into_iter()
-                .partition(|input| matches!(input, Input::Answered { .. } | Input::Failed { .. }));
-            if !answered.is_empty() && !others.is_empty() {
-                self.round(answered)?;
-                self.round(others)?;
-            } else {
-                self.round(answered.into_iter().chain(others).collect())?;
-            }
+            let now = self.now();
+            let outputs = self.node.round(now, std::mem::take(&mut inputs))?;
+            self.speak(outputs);
+            self.tell();
             if self.roster_until.is_some_and(|until| until <= clock()) {
                 self.roster();
             }
@@ -585,14 +578,6 @@ impl House {
                 inputs.push(input);
             }
         }
-    }
-
-    /// One round, and what is said after it.
-    fn round(&mut self, inputs: Vec<Input<Folder>>) -> Result<(), NodeError> {
-        let outputs = self.node.round(self.now(), inputs)?;
-        self.speak(outputs);
-        self.tell();
-        Ok(())
     }
 
     /// Tell those who watch what the round changed.

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::ops::Bound;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::civil::Date;
@@ -60,6 +61,8 @@ pub struct Sled {
     path: PathBuf,
     /// What is being changed. Empty when it is done.
     under_way: File,
+    /// Whether changes were broken off: what stands written down must stay.
+    broken_off: AtomicBool,
 }
 
 impl Sled {
@@ -73,7 +76,7 @@ impl Sled {
         let mut file = File::options();
         let file = file.create(true).truncate(false).read(true).write(true).mode(0o600);
         let under_way = file.open(path.join("under-way")).map_err(|error| failed(error.to_string()))?;
-        let sled = Self { db, path: path.into(), under_way };
+        let sled = Self { db, path: path.into(), under_way, broken_off: AtomicBool::new(false) };
         let mut noted = Vec::new();
         (&sled.under_way).read_to_end(&mut noted).map_err(sled.unwritable())?;
         if let Some(changes) = read_changes(&noted) {
@@ -83,14 +86,16 @@ impl Sled {
         Ok(sled)
     }
 
-    /// Make changes, one by one.
+    /// Make changes, one by one. Where that fails, only whoever opens the database anew can make them whole.
     fn make(&self, changes: &Changes) -> Result<(), StoreError> {
+        self.broken_off.store(true, Ordering::Relaxed);
         for (key, row) in changes {
             match row {
                 Some(row) => self.db.insert(key, row.as_slice()).map_err(self.failed())?,
                 None => self.db.remove(key).map_err(self.failed())?,
             };
         }
+        self.broken_off.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -138,10 +143,16 @@ impl Rows for Sled {
 
     fn clear(&self) -> Result<(), StoreError> {
         self.under_way.set_len(0).and_then(|()| self.under_way.sync_data()).map_err(self.unwritable())?;
-        self.db.clear().map_err(self.failed())
+        self.db.clear().map_err(self.failed())?;
+        self.broken_off.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
+        if self.broken_off.load(Ordering::Relaxed) {
+            let why = "a change was broken off, and is made when the node is started again".into();
+            return Err(StoreError { path: self.path.clone(), why });
+        }
         self.db.flush().map_err(self.failed())?;
         // sled's own flush is no durable sync on Linux.
         File::open(self.path.join("db"))

@@ -196,7 +196,7 @@ pub struct Desk {
     peers: BTreeMap<NodeId, Peer>,
     at_hand: HashMap<MessageId, Arc<Exchange>>,
     at_hand_bytes: usize,
-    /// What was at hand before, and not looked at since.
+    /// What was at hand before, and has not changed since.
     before: HashMap<MessageId, Arc<Exchange>>,
     /// Exchanges whose rows do not say yet what they came to: all of these are at hand.
     changed: BTreeSet<MessageId>,
@@ -438,7 +438,7 @@ impl Desk {
             }
         }
         for id in std::mem::take(&mut self.changed) {
-            let Some(exchange) = self.held(&id) else { continue };
+            let Some(exchange) = self.at_hand.get(&id) else { continue };
             let places = exchange.places().iter().flat_map(|leaf| leaf.0.to_be_bytes()).collect();
             shelf.put(Table::Exchange, id.0.as_bytes(), places);
             let mut summary = exchange.summary(self.due_of(exchange));
@@ -504,16 +504,10 @@ impl Desk {
         let is_full = self.at_hand.len() >= AT_HAND || self.at_hand_bytes + bytes > AT_HAND_BYTES;
         // What the round changed stays: where that is most of them, there is little to be put aside.
         if is_full && self.at_hand.len() >= 2 * self.changed.len() {
-            let mut before = std::mem::take(&mut self.at_hand);
-            self.at_hand_bytes = 0;
+            self.before = std::mem::take(&mut self.at_hand);
             // Of those the rows are still to be written.
-            for id in &self.changed {
-                if let Some(exchange) = before.remove(id).or_else(|| self.before.remove(id)) {
-                    self.at_hand_bytes += exchange.bytes();
-                    self.at_hand.insert(*id, exchange);
-                }
-            }
-            self.before = before;
+            self.at_hand.extend(self.changed.iter().filter_map(|id| self.before.remove_entry(id)));
+            self.at_hand_bytes = self.at_hand.values().map(|exchange| exchange.bytes()).sum();
         }
         self.at_hand_bytes += bytes;
         self.at_hand.insert(exchange.id(), exchange);

@@ -46,7 +46,7 @@ impl<D: Disk> Node<D> {
         let register = self.basis_of(&order);
         let by = By::Officers { prepared: officer.unwrap_or_else(|| who.clone()), approved: None };
         let record = Record::Order { order: order.clone(), by, key, via: who, register };
-        let (_, sealed) = self.record_all(record, None);
+        let (_, sealed) = self.record_sealing(record, None);
         Ok(match order {
             Order::Act { exchange, .. } => Done::Exchange { id: exchange, new: true },
             Order::Open { .. } => {
