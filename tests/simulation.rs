@@ -148,6 +148,7 @@ fn idle_nodes_fall_silent(world: &mut World) {
             .map(|house| house.node.as_ref().map(|node| node.reader().size()))
             .collect::<Vec<_>>()
     };
+    world.let_a_day_begin();
     let before = size(world);
     assert_eq!(world.idle_hour(), 0, "somebody speaks though nothing happens");
     assert_eq!(size(world), before, "a log grows though nothing happens");

@@ -245,9 +245,9 @@ impl World {
         self.run_until_quiet();
     }
 
-    /// An hour in which nobody orders anything and no day begins. Returns how much was said in it.
-    pub fn idle_hour(&mut self) -> usize {
-        // Licences expire by the day, and that is told.
+    /// Go on until no house's day ends within the hour. With a day, licences expire and what was owed by
+    /// its end is late: both are told.
+    pub fn let_a_day_begin(&mut self) {
         let date = |world: &Self, house, later: u64| world.now_of(house).time.plus(later).date();
         while (0..self.houses.len()).any(|house| date(self, house, 0) != date(self, house, 3600)) {
             self.now += 3_600_000;
@@ -256,6 +256,10 @@ impl World {
             }
             self.run_until_quiet();
         }
+    }
+
+    /// An hour in which nobody orders anything. Returns how much was said in it.
+    pub fn idle_hour(&mut self) -> usize {
         let mut said = 0;
         for _ in 0..4 {
             self.now += 900_000;
