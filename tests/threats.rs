@@ -77,7 +77,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("node/src/peers/tests.rs", "a_stranger_who_dallies_holds_few_places_and_not_for_long"),
             ("node/src/peers/tests.rs", "a_frame_too_large_fails_alone"),
             ("node/src/peers/tests.rs", "one_request_per_peer_waits_and_the_next_is_turned_away"),
-            ("node/src/peers/tests.rs", "a_size_is_only_a_promise"),
+            ("node/src/peers/frames.rs", "a_size_is_only_a_promise"),
             ("node/src/http/tests.rs", "strangers_cannot_take_every_place_and_do_not_keep_those_they_take"),
             ("node/src/http/tests.rs", "a_request_that_is_never_finished_ends"),
             ("tests/attachments.rs", "a_third_state_and_a_greedy_one_get_nothing"),
