@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::handling::{Purpose, Recipient, Withheld};
 use crate::json;
 use crate::licence::{LicenceRecord, LicenceStatus};
-use crate::merkle::{Hash, LeafIndex, TreeHead};
+use crate::merkle::{Hash, Hasher, LeafIndex, TreeHead};
 use crate::message::MessageId;
 use crate::numbers::Number;
 use crate::operator::Order;
@@ -152,7 +152,7 @@ impl Entry {
 
     /// The line.
     pub fn line(&self) -> String {
-        serde_json::to_string(self).expect("an entry has string keys")
+        String::from_utf8(json::plain(self, 512)).expect("JSON is text")
     }
 }
 
@@ -409,9 +409,12 @@ pub enum Alert {
 impl Record {
     /// The entry for this record, made at `t`, and the record's bytes behind it.
     pub fn write(&self, t: Timestamp, salt: &[u8; SALT_LEN]) -> Written {
-        let record = serde_json::to_vec(self).expect("a record has string keys");
+        let record = json::plain(self, self.token().map_or(0, str::len) + 1024);
+        let mut commitment = Hasher::default();
+        commitment.update(salt);
+        commitment.update(&record);
         let mut entry = Entry {
-            c: Hash::of(&[salt, record.as_slice()].concat()),
+            c: commitment.finish(),
             f: None,
             h: None,
             k: self.kind(),
@@ -461,6 +464,14 @@ impl Record {
     /// Read a record's bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, json::JsonFlaw> {
         json::parse(bytes)
+    }
+
+    /// The sealed bytes of a message, if it is of one that was sent or taken.
+    fn token(&self) -> Option<&str> {
+        match self {
+            Self::Received { token, .. } | Self::Sent { token, .. } => Some(token),
+            _ => None,
+        }
     }
 
     /// The key sets that it puts in force, one version per line, and whose.

@@ -4,11 +4,15 @@
 //! fraction, no integer of 2^53 or more, at most [`MAX_DEPTH`] levels.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
+use std::io;
+use std::ops::Range;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::ser::{CompactFormatter, Formatter};
 
 /// Deepest nesting of arrays and objects.
 pub const MAX_DEPTH: usize = 16;
@@ -46,21 +50,131 @@ pub fn exact<T: DeserializeOwned + Serialize>(raw: &serde_json::Value) -> Result
 
 /// Write `value` in canonical form (RFC 8785). For values of ours only.
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    let value = serde_json::to_value(value).expect("our own types have string keys and finite numbers");
-    // Names in the order of their bytes are in the order of RFC 8785 while all of them are ASCII, and integers are
-    // written one way: then the plain form is the canonical one, and much quicker.
-    let written =
-        if is_plain(&value) { serde_json::to_vec(&value) } else { serde_json_canonicalizer::to_vec(&value) };
-    written.expect("a value can be written")
+    let out = RefCell::new(Vec::with_capacity(1024));
+    let mut is_plain = true;
+    let in_order = InOrder { out: &out, is_plain: &mut is_plain, open: Vec::new() };
+    let mut serializer = serde_json::Serializer::with_formatter(Shared(&out), in_order);
+    value.serialize(&mut serializer).expect("our own types have string keys and finite numbers");
+    drop(serializer);
+    if is_plain {
+        return out.into_inner();
+    }
+    serde_json_canonicalizer::to_vec(value).expect("a value that was written can be written again")
 }
 
-fn is_plain(value: &serde_json::Value) -> bool {
-    use serde_json::Value::*;
-    match value {
-        Array(values) => values.iter().all(is_plain),
-        Object(members) => members.iter().all(|(name, value)| name.is_ascii() && is_plain(value)),
-        Number(number) => number.as_i64().is_some_and(|n| n.unsigned_abs() <= MAX_INTEGER),
-        Bool(_) | Null | String(_) => true,
+/// Write `value`, which has string keys, as its type says: about `length` bytes.
+pub(crate) fn plain<T: Serialize>(value: &T, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    serde_json::to_writer(&mut bytes, value).expect("our own types have string keys");
+    bytes
+}
+
+/// What is written, where the formatter sees it too.
+struct Shared<'a>(&'a RefCell<Vec<u8>>);
+
+impl io::Write for Shared<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes objects with their members in the order of their names' bytes: that of RFC 8785 while all names are plain.
+struct InOrder<'a> {
+    out: &'a RefCell<Vec<u8>>,
+    /// Whether names are ASCII without escapes, and numbers are integers below 2^53: all else is written by others.
+    is_plain: &'a mut bool,
+    /// The members so far of each object that is not closed yet.
+    open: Vec<Vec<Member>>,
+}
+
+/// Where a member stands in what is written.
+struct Member {
+    name: Range<usize>,
+    end: usize,
+}
+
+impl InOrder<'_> {
+    fn here(&self) -> usize {
+        self.out.borrow().len()
+    }
+}
+
+impl Formatter for InOrder<'_> {
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open.push(Vec::new());
+        writer.write_all(b"{")
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            writer.write_all(b",")?;
+        }
+        let here = self.here();
+        let members = self.open.last_mut().expect("a name stands in an object");
+        members.push(Member { name: here..here, end: here });
+        Ok(())
+    }
+
+    fn end_object_key<W: io::Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        let here = self.here();
+        let member = self.open.last_mut().and_then(|members| members.last_mut());
+        member.expect("its name has begun").name.end = here;
+        Ok(())
+    }
+
+    fn end_object_value<W: io::Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        let here = self.here();
+        let member = self.open.last_mut().and_then(|members| members.last_mut());
+        member.expect("its name has been written").end = here;
+        Ok(())
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        let mut members = self.open.pop().expect("it has begun");
+        let mut out = self.out.borrow_mut();
+        let name = |member: &Member| &out[member.name.start + 1..member.name.end - 1];
+        let is_plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
+        *self.is_plain &= members.iter().all(|member| is_plain(name(member)));
+        if !members.is_sorted_by(|one, next| name(one) < name(next)) {
+            let first = members[0].name.start;
+            members.sort_by(|one, other| name(one).cmp(name(other)));
+            let mut sorted = Vec::with_capacity(out.len() - first);
+            for member in &members {
+                if !sorted.is_empty() {
+                    sorted.push(b',');
+                }
+                sorted.extend_from_slice(&out[member.name.start..member.end]);
+            }
+            out.truncate(first);
+            out.append(&mut sorted);
+        }
+        drop(out);
+        writer.write_all(b"}")
+    }
+
+    fn write_raw_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+        *self.is_plain = false;
+        CompactFormatter.write_raw_fragment(writer, text)
+    }
+
+    fn write_u64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: u64) -> io::Result<()> {
+        *self.is_plain &= value <= MAX_INTEGER;
+        CompactFormatter.write_u64(writer, value)
+    }
+
+    fn write_i64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: i64) -> io::Result<()> {
+        *self.is_plain &= value.unsigned_abs() <= MAX_INTEGER;
+        CompactFormatter.write_i64(writer, value)
+    }
+
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        *self.is_plain = false;
+        CompactFormatter.write_f64(writer, value)
     }
 }
 
@@ -231,6 +345,30 @@ mod tests {
             texts in prop::collection::vec(".{0,8}", 0..4),
         ) {
             let value = serde_json::json!({"z": {"names": names, "a": null}, "texts": texts, "y": [true]});
+            prop_assert_eq!(canonical(&value), serde_json_canonicalizer::to_vec(&value).expect("it is written"));
+        }
+    }
+
+    /// An object whose members come in the order of a type.
+    struct AsItComes<T>(Vec<(String, T)>);
+
+    impl<T: Serialize> Serialize for AsItComes<T> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn members_stand_in_their_order_whatever_order_a_type_has(
+            names in prop::collection::hash_set("[ -~\u{e9}\u{e000}\u{1f600}]{0,3}", 0..6),
+            inner in prop::collection::hash_set("[a-c!]{0,3}", 0..5),
+        ) {
+            let inside = |name: &String| {
+                let members = inner.iter().map(|inner| (inner.clone(), vec![name.clone()])).collect();
+                (name.clone(), AsItComes(members))
+            };
+            let value = AsItComes(names.iter().map(inside).collect());
             prop_assert_eq!(canonical(&value), serde_json_canonicalizer::to_vec(&value).expect("it is written"));
         }
     }

@@ -29,7 +29,7 @@ checked_text!(
 impl LicenceNo {
     /// The form in which numbers are compared and looked up: capital letters, no spaces.
     pub fn canonical(&self) -> String {
-        fold(self.as_str()).split(' ').collect()
+        in_capitals(self.as_str()).filter(|character| !character.is_whitespace()).collect()
     }
 }
 
@@ -196,7 +196,7 @@ impl Field {
     fn agrees(self, presented: &Presented, record: &Presented) -> bool {
         fn text(a: &Option<Line>, b: &Option<Line>) -> bool {
             match (a, b) {
-                (Some(a), Some(b)) => fold(a.as_str()) == fold(b.as_str()),
+                (Some(a), Some(b)) => reads_alike(a.as_str(), b.as_str()),
                 _ => false,
             }
         }
@@ -239,16 +239,26 @@ fn lines_agree(presented: &[GoodsLine], record: &[GoodsLine]) -> bool {
         record.iter().any(|ours| {
             ours.line == line.line
                 && ours.quantity == line.quantity
-                && fold(ours.unit.as_str()) == fold(line.unit.as_str())
-                && fold(ours.description.as_str()) == fold(line.description.as_str())
+                && reads_alike(ours.unit.as_str(), line.unit.as_str())
+                && reads_alike(ours.description.as_str(), line.description.as_str())
         })
     })
 }
 
 /// Texts agree when they differ only in case and white space.
-fn fold(text: &str) -> String {
-    let upper: String = text.chars().flat_map(char::to_uppercase).collect();
-    upper.split_whitespace().collect::<Vec<_>>().join(" ")
+fn reads_alike(one: &str, other: &str) -> bool {
+    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b) || in_capitals(a).eq(in_capitals(b));
+    let (mut words, mut others) = (one.split_whitespace(), other.split_whitespace());
+    loop {
+        match (words.next(), others.next()) {
+            (Some(word), Some(other)) if same(word, other) => {}
+            (words_end, others_end) => return words_end.is_none() && others_end.is_none(),
+        }
+    }
+}
+
+fn in_capitals(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_uppercase)
 }
 
 /// How a licence stands in its issuer's register.
@@ -681,6 +691,18 @@ mod tests {
     }
 
     const TODAY: &str = "2026-11-23";
+
+    #[test]
+    fn texts_that_differ_in_case_and_white_space_read_alike() {
+        for (one, other) in
+            [("Waffen Meier", "  WAFFEN\u{a0}meier "), ("Stra\u{df}e 1", "STRASSE 1"), ("", " ")]
+        {
+            assert!(reads_alike(one, other) && reads_alike(other, one), "{one} | {other}");
+        }
+        for (one, other) in [("a b", "a"), ("ab", "a b"), ("a", "b"), ("a", "a a"), ("", "a")] {
+            assert!(!reads_alike(one, other) && !reads_alike(other, one), "{one} | {other}");
+        }
+    }
 
     #[test]
     fn r_10_5_the_genuine_document_is_valid_whatever_subset_is_presented() {

@@ -9,9 +9,11 @@
 //! [`crate::tile`].
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +50,12 @@ impl Hash {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// Give its text to `use_text`, without a string of its own: there are many in each line.
+    fn with_text<T>(&self, use_text: impl FnOnce(&str) -> T) -> T {
+        let mut text = [0; 43];
+        use_text(BASE64URL_NOPAD.encode_mut_str(&self.0, &mut text))
+    }
 }
 
 /// SHA-256 of what comes in pieces.
@@ -68,7 +76,7 @@ impl Hasher {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&BASE64URL_NOPAD.encode(&self.0))
+        self.with_text(|text| f.pad(text))
     }
 }
 
@@ -89,7 +97,7 @@ impl FromStr for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|text| serializer.serialize_str(text))
     }
 }
 
@@ -590,8 +598,21 @@ pub(crate) fn decimal(text: &str) -> Option<u64> {
 }
 
 fn from_text<'de, T: FromStr<Err = TextFlaw>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-    text.parse().map_err(serde::de::Error::custom)
+    struct Text<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err = TextFlaw>> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(PhantomData))
 }
 
 /// A tile holds eight levels of the tree (C2SP tlog-tiles) ...

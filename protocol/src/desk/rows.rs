@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Shelf, Table};
 use crate::authority::{Line, NodeId};
 use crate::entry::IdempotencyKey;
+use crate::json;
 use crate::licence::LicenceNo;
 use crate::merkle::Hash;
 use crate::message::MessageId;
@@ -60,7 +61,7 @@ pub(super) fn case_key(trace_case: &Line, exchange: Option<&MessageId>) -> Vec<u
 }
 
 pub(super) fn write<T: Serialize>(row: &T) -> Vec<u8> {
-    serde_json::to_vec(row).expect("rows have string keys")
+    json::plain(row, ROW / 2)
 }
 
 pub(super) fn read<T: for<'de> Deserialize<'de>>(row: Option<Vec<u8>>) -> Option<T> {
