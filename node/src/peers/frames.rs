@@ -3,6 +3,7 @@
 use std::io;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::core::upgrade::NegotiationError;
 use libp2p::{StreamProtocol, request_response};
 
 /// What a frame carries.
@@ -78,22 +79,27 @@ async fn read_frame(stream: &mut (impl AsyncRead + Unpin), limit: usize) -> io::
 
 async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
     let size = u32::try_from(frame.len()).map_err(io::Error::other)?;
-    stream.write_all(&size.to_be_bytes()).await?;
-    stream.write_all(frame).await
+    // In one piece: each piece written is a record of TLS, and may wake the other side for nothing.
+    stream.write_all(&[&size.to_be_bytes(), frame].concat()).await
 }
 
-/// How a stream went wrong after the other side had accepted it. A failure without this mark came before.
+/// How a stream went wrong. We say what we have to say before the other side has accepted it, so as not to wait a whole
+/// journey there and back for that: that it does not speak the protocol is learnt where its answer should stand.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Spoilt {
     #[error("it broke off: {0}")]
     Midway(io::Error),
+    #[error("the other side does not speak this protocol")]
+    NotSpoken,
     #[error("a frame of {size} bytes where {limit} is the most")]
     TooLarge { size: usize, limit: usize },
 }
 
 impl Spoilt {
     fn midway(error: io::Error) -> io::Error {
-        io::Error::new(error.kind(), Spoilt::Midway(error))
+        let why = error.get_ref().and_then(|why| why.downcast_ref());
+        let is_spoken = !matches!(why, Some(NegotiationError::Failed));
+        io::Error::new(error.kind(), if is_spoken { Spoilt::Midway(error) } else { Spoilt::NotSpoken })
     }
 
     pub(super) fn of(error: &io::Error) -> Option<&Spoilt> {

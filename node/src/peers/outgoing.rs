@@ -1,5 +1,7 @@
 //! Frames out: ours, and what became of them.
 
+use std::io::ErrorKind;
+
 use liaison_protocol::authority::NodeId;
 use liaison_protocol::blob;
 use libp2p::request_response::{OutboundFailure, OutboundRequestId};
@@ -70,13 +72,15 @@ impl<E: From<Event>> Room<E> {
         let why = match error {
             OutboundFailure::ConnectionClosed if !heard => Failure::Refused,
             OutboundFailure::Timeout => Failure::Timeout,
-            OutboundFailure::UnsupportedProtocols => Failure::NotSpoken(match kind {
-                Kind::Blob => BLOB_NAME,
-                Kind::Mail => MAIL_NAME,
-            }),
+            OutboundFailure::UnsupportedProtocols => not_spoken(kind),
             OutboundFailure::Io(error) => match Spoilt::of(&error) {
                 Some(Spoilt::TooLarge { size, limit }) => Failure::TooLarge { size: *size, limit: *limit },
-                None if !heard => Failure::Refused,
+                Some(Spoilt::NotSpoken) => not_spoken(kind),
+                // A connection that ended with it was ended by whoever does not know us. Of one over QUIC, streams tell it
+                // first.
+                _ if (was_heard.is_none() || error.kind() == ErrorKind::NotConnected) && !heard => {
+                    Failure::Refused
+                }
                 Some(Spoilt::Midway(_)) | None => Failure::Lost,
             },
             OutboundFailure::ConnectionClosed | OutboundFailure::DialFailure => Failure::Lost,
@@ -98,4 +102,11 @@ impl<E: From<Event>> Room<E> {
         let peer = self.links.get(&link).and_then(|link| self.roster.get(&link.node));
         peer.is_some_and(|peer| peer.mail.outgoing.is_some() || peer.mail.arrived.is_some())
     }
+}
+
+fn not_spoken(kind: Kind) -> Failure {
+    Failure::NotSpoken(match kind {
+        Kind::Blob => BLOB_NAME,
+        Kind::Mail => MAIL_NAME,
+    })
 }

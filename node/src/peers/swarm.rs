@@ -3,6 +3,7 @@
 use liaison_protocol::blob;
 use libp2p::allow_block_list::{self, AllowedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::upgrade::Version;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{StreamProtocol, Swarm, SwarmBuilder};
@@ -67,6 +68,8 @@ pub(super) fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkErro
         .with_swarm_config(|config| {
             config
                 .with_idle_connection_timeout(settings.idle_timeout)
+                // A frame goes out with the name of its protocol, not a journey there and back after it.
+                .with_substream_upgrade_protocol_override(Version::V1Lazy)
                 .with_max_negotiating_inbound_streams(2 * MAX_EXCHANGES)
         })
         .with_connection_timeout(settings.request_timeout)

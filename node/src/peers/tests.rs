@@ -10,8 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::StreamExt as _;
 use liaison_protocol::authority::NodeId;
 use liaison_protocol::blob;
+use libp2p::SwarmBuilder;
+use libp2p::swarm::{SwarmEvent, dummy};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -482,6 +485,36 @@ async fn a_peer_that_comes_back_is_found_again() {
         assert_eq!(answer, Ok(vec![round]));
         echo.abort();
         let _ = echo.await;
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_speak_our_protocol_is_said_not_to() {
+    let mut ken = Node::start("KEN", 1).await;
+    // It proves Peru's identity, and speaks nothing.
+    let mut silent = SwarmBuilder::with_existing_identity(TransportKey::new([2; 32].into()).keypair())
+        .with_tokio()
+        .with_other_transport(transport::transport)
+        .expect("the same transport")
+        .with_behaviour(|_| dummy::Behaviour)
+        .expect("no error")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+        .build();
+    for listen in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"] {
+        silent.listen_on(listen.parse().expect("an address")).expect("a free port");
+        let address = loop {
+            if let SwarmEvent::NewListenAddr { address, .. } = silent.select_next_some().await {
+                break address.to_string();
+            }
+        };
+        ken.network.admit(vec![listed("PER", &[2], &[&address])]);
+        let name = named("PER");
+        let answer = tokio::select! {
+            answer = ken.ask(&name, vec![0; 1000]) => answer,
+            () = async { loop { silent.select_next_some().await; } } => unreachable!("it goes on for ever"),
+        };
+        assert_eq!(answer, Err(Failure::NotSpoken("/liaison/mail/1")), "{address}");
+        ken.network.admit(Vec::new());
     }
 }
 
