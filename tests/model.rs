@@ -397,7 +397,7 @@ fn without_times(lane: &str, now: u64) -> String {
     let mut name = text.clone();
     for piece in pieces {
         let digits = piece.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(piece.len());
-        if name.ends_with("next: ") || name.ends_with("wait_until: ") {
+        if ["next: ", "receipts_at: ", "wait_until: "].iter().any(|end| name.ends_with(end)) {
             let at: u64 = piece[..digits].parse().expect("a moment");
             text += if at <= now + 1 { "now" } else { "later" };
             text += &piece[digits..];
@@ -514,4 +514,22 @@ fn nothing_is_lost_nothing_happens_twice_and_both_agree_whatever_happens_to_two_
 fn a_node_that_starts_from_an_old_copy_gets_no_second_history_cosigned() {
     let (states, forks) = explore(Bounds { questions: [1, 0], rollbacks: 1, ..Bounds::default() });
     assert!(states > 100 && forks > 10, "{states} states, {forks} forks");
+}
+
+#[test]
+fn receipts_go_with_the_next_message_or_soon_alone() {
+    let start = Start::new();
+    let bounds = Bounds { questions: [2, 0], ..Bounds::default() };
+    let answered = [Step::Asks(0), Step::Arrives(0), Step::Answers(0), Step::Arrives(0), Step::Answers(0)];
+    let mut said = Vec::new();
+    for next in [Step::Asks(0), Step::Wakes(0)] {
+        let way = answered.map(|step| (step, Fate::Whole));
+        let mut model = Model::replay(&start, bounds, &way);
+        assert!(model.posts.is_empty(), "the receipt of the answer waits");
+        assert!(model.pair.node(0).posts_at().is_some_and(|at| at <= model.pair.now() + 5));
+        model.take((next, Fate::Whole));
+        let mail = Mail::parse(&model.posts[0].frame).expect("a mail");
+        said.push((model.posts[0].from, mail.messages.len(), mail.receipts.len()));
+    }
+    assert_eq!(said, [(0, 1, 1), (0, 0, 1)]);
 }

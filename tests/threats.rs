@@ -174,6 +174,7 @@ fn carry(pair: &mut Pair, mut from: usize, mut said: Vec<Output>) -> Vec<(usize,
             arrived.extend(more);
         }
         from = 1 - from;
+        pair.pause();
         said = match pair.node(from).posts_at() {
             Some(_) => pair.round(from, Vec::new(), Fate::Whole).expect("whole"),
             None => Vec::new(),

@@ -19,6 +19,9 @@ const LONGEST_WAIT: u64 = 60_000;
 const FIRST_REPEAT: u64 = 10_000;
 /// Longest wait for such a receipt, in milliseconds.
 const LONGEST_REPEAT: u64 = 600_000;
+/// How long receipts wait for a message that they can go with, in milliseconds: where much is said, it comes before that,
+/// and need not wait itself until the peer has taken a `Mail` of receipts alone.
+const RECEIPTS_WAIT: u64 = 5;
 /// Receipts kept waiting; beyond these the peer repeats its message and gets them then.
 const MOST_RECEIPTS: usize = 65_536;
 /// Attachments whose trouble is kept.
@@ -68,6 +71,8 @@ pub struct Lane {
     /// Attachments of its messages that have not come, and why.
     pub not_fetched: BTreeMap<Hash, String>,
     receipts: BTreeSet<LeafIndex>,
+    /// From when on receipts go out alone.
+    receipts_at: u64,
     tries: BTreeMap<LeafIndex, Try>,
     wait_until: u64,
     failures: u32,
@@ -75,8 +80,11 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A proof of ours that the peer is to get.
-    pub fn owe_receipt(&mut self, leaf: LeafIndex) {
+    /// A proof of ours that the peer is to get, since `now`.
+    pub fn owe_receipt(&mut self, leaf: LeafIndex, now: u64) {
+        if self.receipts.is_empty() {
+            self.receipts_at = now + RECEIPTS_WAIT;
+        }
         if self.receipts.len() < MOST_RECEIPTS {
             self.receipts.insert(leaf);
         }
@@ -87,16 +95,18 @@ impl Lane {
         self.in_flight.is_some()
     }
 
-    /// What is due at `now` (in milliseconds of a clock that only goes forward), if a `Mail` may go out.
-    pub fn due(&self, peer: &Peer, now: u64) -> Option<(Vec<LeafIndex>, Vec<LeafIndex>)> {
+    /// The messages and receipts of the `Mail` that is to go out at `now` (in milliseconds of a clock that only goes
+    /// forward), if one is.
+    pub fn due(&self, peer: &Peer, own: &KeyChain, now: u64) -> Option<(Vec<LeafIndex>, Vec<LeafIndex>)> {
         if self.in_flight.is_some() || now < self.wait_until {
             return None;
         }
         let is_due = |leaf: &&LeafIndex| self.tries.get(leaf).is_none_or(|tried| tried.next <= now);
         let messages: Vec<LeafIndex> =
             peer.outbox().keys().filter(is_due).take(MAX_MESSAGES).copied().collect();
-        let receipts: Vec<LeafIndex> = self.receipts.iter().take(MAX_MESSAGES).copied().collect();
-        Some((messages, receipts))
+        let says_more = !messages.is_empty() || !self.deferred.is_empty() || self.has_news(peer, own);
+        let are_due = !self.receipts.is_empty() && now >= self.receipts_at;
+        (says_more || are_due).then(|| (messages, self.receipts.iter().take(MAX_MESSAGES).copied().collect()))
     }
 
     /// Whether the peer lacks a version of our key set, or has not been told in this run of ours which of its own we
@@ -119,7 +129,8 @@ impl Lane {
             .outbox()
             .keys()
             .map(|leaf| self.tries.get(leaf).map_or(0, |tried| tried.next))
-            .chain((!self.receipts.is_empty() || !self.deferred.is_empty()).then_some(0))
+            .chain((!self.receipts.is_empty()).then_some(self.receipts_at))
+            .chain((!self.deferred.is_empty()).then_some(0))
             .min()?;
         Some(next.max(self.wait_until))
     }

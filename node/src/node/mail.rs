@@ -270,7 +270,9 @@ impl<D: Disk> Node<D> {
         };
         match with_desk!(self, |desk, shelf| desk.judge(&shelf, &verified, now.time)) {
             Err(fault) => self.refuse(from, fault, &posted.token, Some(&verified), now),
-            Ok(Judgement::Repeated(leaf)) => self.lanes.entry(from.clone()).or_default().owe_receipt(leaf),
+            Ok(Judgement::Repeated(leaf)) => {
+                self.lanes.entry(from.clone()).or_default().owe_receipt(leaf, now.millis)
+            }
             Ok(Judgement::New) => {
                 let record = Record::Received {
                     from: from.clone(),
@@ -286,7 +288,7 @@ impl<D: Disk> Node<D> {
                 for text in &posted.parts {
                     self.record(Record::Part { of, exchange, text: text.clone() }, None);
                 }
-                self.lanes.entry(from.clone()).or_default().owe_receipt(leaf);
+                self.lanes.entry(from.clone()).or_default().owe_receipt(leaf, now.millis);
             }
         }
     }
@@ -314,7 +316,7 @@ impl<D: Disk> Node<D> {
         }
         // A message that is refused in the same way each time it comes gets its first refusal again.
         if let Some(leaf) = id.and_then(|id| with_desk!(self, |desk, shelf| desk.seen(&shelf, from, &id))) {
-            self.lanes.entry(from.clone()).or_default().owe_receipt(leaf);
+            self.lanes.entry(from.clone()).or_default().owe_receipt(leaf, now.millis);
             return;
         }
         let time = self.time();
@@ -322,7 +324,7 @@ impl<D: Disk> Node<D> {
         let Some(record) = record else { return };
         let leaf = self.record(record, None);
         if id.is_some() {
-            self.lanes.entry(from.clone()).or_default().owe_receipt(leaf);
+            self.lanes.entry(from.clone()).or_default().owe_receipt(leaf, now.millis);
         }
         if let (Fault::SequenceReused, Some(verified)) = (fault, verified) {
             let first = with_desk!(self, |desk, shelf| desk.holder_of(&shelf, verified.message()));
@@ -430,14 +432,7 @@ impl<D: Disk> Node<D> {
         let size = head.head().size;
         for (node, peer) in self.desk.peers() {
             let lane = self.lanes.entry(node.clone()).or_default();
-            let Some((messages, receipts)) = lane.due(peer, now.millis) else { continue };
-            if messages.is_empty()
-                && receipts.is_empty()
-                && lane.deferred.is_empty()
-                && !lane.has_news(peer, own)
-            {
-                continue;
-            }
+            let Some((messages, receipts)) = lane.due(peer, own, now.millis) else { continue };
             let holds = peer.chain().current().version;
             // Whoever is admitted holds version 1. More than a few versions take more than one Mail.
             let there = lane.holds_ours.max(lane.sent_key_sets).max(1);
