@@ -63,7 +63,12 @@ struct Victim {
     clock: tempfile::NamedTempFile,
     /// Absent where nothing may be mounted.
     disk: Option<SmallDisk>,
+    /// Until when it may still end because it could not write: it takes a while to close its doors.
+    may_end_until: Option<Instant>,
 }
+
+/// How long a node that could not write may take to end.
+const CLOSING: Duration = Duration::from_secs(15);
 
 impl Victim {
     fn new(state: &str) -> Self {
@@ -72,7 +77,7 @@ impl Victim {
         let disk = SmallDisk::mount(kept.path(), ROOM);
         let house = House::within_behind(state, kept, &proxy);
         let clock = tempfile::NamedTempFile::new().expect("a file");
-        let mut victim = Self { house, proxy, clock, disk };
+        let mut victim = Self { house, proxy, clock, disk, may_end_until: None };
         victim.set_clock(0);
         victim.start();
         victim
@@ -100,16 +105,25 @@ impl Victim {
         self.house.start_as(command);
     }
 
-    /// Whether it stopped by itself, as it must where it cannot write.
-    fn gave_up_within(&mut self, time: Duration) -> bool {
+    /// It cannot write for so long, and ends by itself, unless it had nothing to write meanwhile.
+    fn cannot_write_for(&mut self, time: Duration) {
         let until = Instant::now() + time;
-        while Instant::now() < until {
-            if self.house.has_ended() {
-                return true;
-            }
+        self.may_end_until = Some(until + CLOSING);
+        while Instant::now() < until && !self.house.has_ended() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        false
+    }
+
+    fn may_still_end(&self) -> bool {
+        self.may_end_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Start it again if it ended because it could not write. Nothing else is a reason to end.
+    fn is_there_again(&mut self) {
+        if self.may_still_end() && self.house.has_ended() {
+            self.start();
+        }
+        self.house.must_run();
     }
 
     fn signal(&self, signal: &str) {
@@ -135,11 +149,8 @@ impl Victim {
             Blow::DiskFull => {
                 let Some(disk) = &self.disk else { return false };
                 disk.fill(dice.below(64));
-                let gave_up = self.gave_up_within(Duration::from_secs(5));
+                self.cannot_write_for(Duration::from_secs(5));
                 self.disk.as_ref().expect("as above").resize(ROOM);
-                if gave_up {
-                    self.start();
-                }
             }
             Blow::FolderUnwritable => {
                 let folders = ["data", "data/journal", "data/log1", "data/records", "data/index"];
@@ -149,11 +160,8 @@ impl Victim {
                 }
                 let mode = |mode| fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("ours");
                 mode(0o500);
-                let gave_up = self.gave_up_within(Duration::from_millis(500 + dice.below(2500)));
+                self.cannot_write_for(Duration::from_millis(500 + dice.below(2500)));
                 mode(0o700);
-                if gave_up {
-                    self.start();
-                }
             }
             Blow::Killed => {
                 let pause = millis(0, 500);
@@ -314,12 +322,16 @@ fn whatever_happens_to_nodes_nothing_acknowledged_is_lost_and_nothing_is_said_tw
         if std::env::var_os("LIAISON_TORTURE_TELL").is_some() {
             eprintln!("{:>6.1} s: {} {blow:?}", started.elapsed().as_secs_f64(), STATES[victim]);
         }
+        victims[victim].is_there_again();
         let count = if victims[victim].suffers(blow, &mut dice) { &mut dealt } else { &mut not_here };
         *count.entry(blow).or_default() += 1;
-        // None of it is a reason to end but the disk, and there it was started again.
-        victims.iter_mut().for_each(|victim| victim.house.must_run());
+        victims.iter_mut().for_each(Victim::is_there_again);
     }
     victims.iter().for_each(|victim| victim.proxy.slow(0));
+    while victims.iter().any(Victim::may_still_end) {
+        std::thread::sleep(Duration::from_millis(100));
+        victims.iter_mut().for_each(Victim::is_there_again);
+    }
     over.store(true, Ordering::Relaxed);
     for clerk in clerks {
         clerk.join().expect("no clerk panics");
