@@ -769,6 +769,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_document_tells_how_its_licence_stands() {
+        let fields = vec![Field::Lines];
+        for (said, told) in [
+            (Authenticity::Amended, Some(LicenceStatus::Active)),
+            (Authenticity::Exhausted, Some(LicenceStatus::Exhausted)),
+            (Authenticity::Expired, Some(LicenceStatus::Expired)),
+            (Authenticity::Match, Some(LicenceStatus::Active)),
+            (Authenticity::Mismatch { fields }, Some(LicenceStatus::Active)),
+            (Authenticity::Revoked, Some(LicenceStatus::Revoked)),
+            (Authenticity::Suspended, Some(LicenceStatus::Suspended)),
+            (Authenticity::Unknown, None),
+        ] {
+            assert_eq!(said.told(), told, "{said}");
+        }
+    }
+
+    #[test]
     fn an_older_version_is_told_apart() {
         let record = record();
         let mut older = record.content.clone();
