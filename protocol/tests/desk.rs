@@ -11,6 +11,7 @@ use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Coded, Handling, LegalBasis, Onward};
 use liaison_protocol::key_set::{KeyChain, KeyUse, Revocation};
 use liaison_protocol::licence::{Answer, Ground, LicenceRecord, LicenceStatus};
+use liaison_protocol::merkle::{Hash, LeafIndex, TreeHead};
 use liaison_protocol::message::{Body, LicenceVerificationResponse, Outcome, Withdrawal};
 use liaison_protocol::operator::{Act, Enclosed, Order, Rules, State};
 use world::{CHILE, DAY, House, KENYA, PERU, START, follow, opener, presented, request};
@@ -191,6 +192,24 @@ fn a_node_that_lost_its_roots_starts_its_numbers_anew() {
     let mut message = opener(&PERU, &KENYA, 1, request());
     message.iat = START.plus(2);
     assert_eq!(kenya.deliver(&PERU.node(), PERU.seal(message).token()), Ok(Judgement::New));
+}
+
+#[test]
+fn the_place_of_a_head_that_was_seen_is_found_by_its_size() {
+    let mut kenya = House::of(&KENYA);
+    let place = |kenya: &House, size| kenya.desk.head_place(&kenya.shelf, &PERU.node(), size);
+    let newest = |kenya: &House| kenya.desk.peer(&PERU.node()).expect("admitted").head_leaf();
+    assert_eq!((place(&kenya, 3), newest(&kenya)), (None, None));
+    let mut seen = Vec::new();
+    for size in [3, 7] {
+        let head = TreeHead { size, root: Hash::of(&[size as u8]) };
+        seen.push(LeafIndex(kenya.shelf.records.len() as u64));
+        kenya.record(Record::HeadSeen { node: PERU.node(), checkpoint: String::new(), head }, None);
+        assert_eq!(newest(&kenya), seen.last().copied());
+    }
+    assert_eq!([3, 7].map(|size| place(&kenya, size)), [Some(seen[0]), Some(seen[1])]);
+    assert_eq!(place(&kenya, 5), None);
+    assert_eq!(kenya.desk.head_place(&kenya.shelf, &CHILE.node(), 3), None, "another peer's log");
 }
 
 #[test]
