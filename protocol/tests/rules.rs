@@ -104,10 +104,17 @@ fn r_10_5_a_number_alone_cannot_be_asked_about_nor_is_it_accepted() {
         mistake.to_string().contains("presented.issue_date") && mistake.to_string().contains("R-10.5"),
         "{mistake}"
     );
+    let question = Question::Authenticity { presented: bare.clone() };
+    let mistake = peru.open(&kenya.us(), question).expect_err("nothing to compare").to_string();
+    assert!(mistake.contains("R-10.5"), "{mistake}");
     // A peer that sends it all the same is refused.
-    let body = Body::LicenceVerificationRequest(LicenceVerificationRequest { presented: bare });
-    let blurted = peru.blurt(&kenya.us(), None, body);
-    assert_eq!(kenya.receive(&blurted), Err(Fault::BodyForbidden));
+    for body in [
+        Body::LicenceVerificationRequest(LicenceVerificationRequest { presented: bare.clone() }),
+        Body::AuthenticityCheck(AuthenticityCheck { presented: bare }),
+    ] {
+        let blurted = peru.blurt(&kenya.us(), None, body);
+        assert_eq!(kenya.receive(&blurted), Err(Fault::BodyForbidden));
+    }
 }
 
 #[test]
