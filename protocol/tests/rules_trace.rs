@@ -1183,6 +1183,43 @@ fn a_person_travels_beside_the_message_and_is_announced_in_its_handling() {
 }
 
 #[test]
+fn sixteen_persons_are_enclosed_and_no_more() {
+    let enclosed = |count| Enclosed { persons: vec![person(); count], ..Enclosed::default() };
+    let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let opener =
+        peru.open_with(&kenya.us(), question(trace_request()), enclosed(16)).expect("as many as may be");
+    kenya.receive(&opener).expect("acceptable");
+    let mistake =
+        peru.open_with(&kenya.us(), question(trace_request()), enclosed(17)).expect_err("one too many");
+    assert!(mistake.to_string().contains("enclosed.persons: at most 16"), "{mistake}");
+}
+
+#[test]
+fn the_acts_that_are_shown_are_the_ones_that_are_open() {
+    let shows = |one: &Office, id, asker: &[&str], asked: &[&str]| {
+        let standing = one.standing(&id);
+        let acts = [Side::Requesting, Side::Requested].map(|side| standing.acts(Kind::TraceRequest, side));
+        assert_eq!(acts, [asker, asked], "{}", standing.state);
+    };
+    let (mut kenya, mut peru, id) = asked(trace_request());
+    shows(&peru, id, &["withdraw"], &["acknowledge", "answer", "ask_information"]);
+    act(&mut kenya, &mut peru, id, answer(delayed("2026-12-01")));
+    shows(&peru, id, &["withdraw"], &["answer", "ask_information"]);
+    act(&mut kenya, &mut peru, id, Act::AskInformation { questions: vec![prose("Which proof mark?")] });
+    shows(&peru, id, &["supply_information", "withdraw"], &["answer"]);
+    act(&mut kenya, &mut peru, id, answer(response(ResultCode::NoRecord)));
+    shows(&peru, id, &["ask_clarification", "conclude", "withdraw"], &["correct"]);
+    act(&mut kenya, &mut peru, id, corrected(searched(refused())));
+    shows(&peru, id, &["ask_clarification", "conclude"], &["correct"]);
+    act(&mut peru, &mut kenya, id, Act::Conclude { outcome: concluded(Conclusion::Stalled) });
+    shows(&peru, id, &[], &["correct"]);
+
+    let (mut kenya, mut peru, id) = asked(trace_request());
+    act(&mut peru, &mut kenya, id, Act::Withdraw { reason: prose("The owner was found.") });
+    shows(&peru, id, &[], &[]);
+}
+
+#[test]
 fn a_note_beside_an_answer_is_not_lost() {
     let (mut kenya, mut peru, id) = asked(trace_request());
     let note = Some(prose("The archive burnt down in 1998."));
