@@ -511,6 +511,15 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_flipped_in_a_whole_tile_above_the_leaves_is_found_and_the_file_named() {
+        let (mut folder, _) = log(65_537);
+        let file = tile_path(1, 0, 256);
+        folder.0.get_mut(&file).expect("it is whole")[100] ^= 1;
+        let flaw = audit(&folder, &[]).expect_err("one byte was flipped").to_string();
+        assert!(flaw.contains(&file), "{flaw}");
+    }
+
+    #[test]
     fn any_file_missing_cut_or_lengthened_is_found_and_named() {
         let (honest, _) = log(600);
         let change = |file: &str, change: fn(&mut Vec<u8>)| {

@@ -161,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn a_year_is_read_from_twenty_characters_and_from_no_more() {
+        assert_eq!(
+            Calendar::Gregorian.years(&format!("{:>20}", "1943")).map(|years| years.to_string()),
+            Some("1943".into())
+        );
+        assert_eq!(Calendar::Gregorian.years(&format!("{:>21}", "1943")), None);
+    }
+
+    #[test]
     fn hijri_new_years_are_where_almanacs_have_them() {
         // 1 Muharram 1446 was 7 or 8 July 2024 by arithmetic: day 739,074 or so of our era.
         assert_eq!(year_of_day(hijri_new_year(1446)), 2024);

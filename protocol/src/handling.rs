@@ -594,9 +594,50 @@ mod tests {
     }
 
     #[test]
+    fn r_12_5_what_is_withheld_is_told_with_its_condition_rule_article_and_remedy() {
+        let until = "2026-11-25".parse().expect("a date");
+        for (restraint, condition, rule, remedy) in [
+            (
+                Restraint::Embargo { until },
+                "not to be used before 2026-11-25",
+                "R-12.5a; Art. 12(5); UNTOC",
+                "wait",
+            ),
+            (
+                Restraint::JudicialUse,
+                "not for prosecution, a prosecutor or a court",
+                "UNTOC 18(19)",
+                "mutual legal",
+            ),
+            (Restraint::NotReleased { state: state("CHL") }, "not for CHL", "R-12.5b", "release_to"),
+            (Restraint::NotUnderstood, "does not know", "R-12.5a", "what the condition means"),
+            (
+                Restraint::OnwardForbidden,
+                "not for any other State",
+                "R-12.5b; Art. 12(5); ITI 15(c)",
+                "itself",
+            ),
+            (
+                Restraint::PurposeBound { given_for: Purpose::Licensing },
+                "for LICENSING only",
+                "R-12.5a; Art. 12(5); ITI 15(b)",
+                "for that purpose",
+            ),
+            (Restraint::StatisticsOnly, "for STATISTICS only", "R-12.5a", "for that purpose"),
+        ] {
+            let message = MessageId(crate::merkle::Hash::of(b"given"));
+            let told = Withheld { message, restraint }.to_string();
+            for word in [condition, rule, remedy, &message.to_string()] {
+                assert!(told.contains(word), "{word}: {told}");
+            }
+        }
+    }
+
+    #[test]
     fn a_recipient_has_one_spelling() {
         for text in ["auditor", "court", "prosecutor", "KEN"] {
-            assert_eq!(text.parse::<Recipient>().expect(text).to_string(), text);
+            let recipient = text.parse::<Recipient>().expect(text);
+            assert_eq!((recipient.to_string(), String::from(recipient)), (text.to_owned(), text.to_owned()));
         }
         for bad in ["", "Court", "ken", "KENYA", "the press"] {
             assert!(bad.parse::<Recipient>().is_err(), "{bad}");

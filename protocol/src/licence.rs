@@ -791,6 +791,43 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_told_in_one_line_with_all_that_it_says() {
+        let differences = vec![Field::Lines, Field::Version];
+        for (answer, words) in [
+            (Answer::Valid { valid_until: None }, "VALID"),
+            (Answer::Valid { valid_until: Some(date("2027-02-28")) }, "VALID until 2027-02-28"),
+            (Answer::ValidWithDifferences { differences }, "VALID_WITH_DIFFERENCES in lines, version"),
+            (
+                Answer::CannotConfirm { ground: Coded::Known(Ground::OngoingInvestigation) },
+                "CANNOT_CONFIRM (ONGOING_INVESTIGATION)",
+            ),
+            (
+                Answer::CannotConfirm { ground: Coded::Unknown(line("STRIKE").expect("a line")) },
+                "CANNOT_CONFIRM (STRIKE)",
+            ),
+        ] {
+            assert_eq!(answer.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_document_tells_how_its_licence_stands() {
+        let fields = vec![Field::Lines];
+        for (said, told) in [
+            (Authenticity::Amended, Some(LicenceStatus::Active)),
+            (Authenticity::Exhausted, Some(LicenceStatus::Exhausted)),
+            (Authenticity::Expired, Some(LicenceStatus::Expired)),
+            (Authenticity::Match, Some(LicenceStatus::Active)),
+            (Authenticity::Mismatch { fields }, Some(LicenceStatus::Active)),
+            (Authenticity::Revoked, Some(LicenceStatus::Revoked)),
+            (Authenticity::Suspended, Some(LicenceStatus::Suspended)),
+            (Authenticity::Unknown, None),
+        ] {
+            assert_eq!(said.told(), told, "{said}");
+        }
+    }
+
+    #[test]
     fn an_older_version_is_told_apart() {
         let record = record();
         let mut older = record.content.clone();

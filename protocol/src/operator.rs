@@ -727,7 +727,6 @@ impl State {
     pub fn waits_for(self, side: Side) -> bool {
         match self {
             Self::InformationRequested | Self::ConditionsOpen => side == Side::Requesting,
-            Self::Requested => side == Side::Requested,
             state => side == Side::Requested && state.is_open(),
         }
     }
@@ -1185,6 +1184,16 @@ pub struct Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_exchange_waits_for_the_officer_who_has_the_next_word_and_for_no_other() {
+        for state in State::ALL {
+            let asker = matches!(state, State::ConditionsOpen | State::InformationRequested);
+            let answerer = state.is_open() && !asker;
+            let waits = [Side::Requesting, Side::Requested].map(|side| state.waits_for(side));
+            assert_eq!(waits, [asker, answerer], "{state}");
+        }
+    }
 
     #[test]
     fn an_act_and_its_officer_are_one_flat_object() {

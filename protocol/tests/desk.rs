@@ -5,14 +5,15 @@ mod world;
 
 use liaison_protocol::authority::By;
 use liaison_protocol::desk::{Effect, Judgement, Shelf, Table};
-use liaison_protocol::entry::{Basis, Record};
+use liaison_protocol::entry::{Basis, IdempotencyKey, Record};
 use liaison_protocol::envelope;
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Coded, Handling, LegalBasis, Onward};
 use liaison_protocol::key_set::{KeyChain, KeyUse, Revocation};
 use liaison_protocol::licence::{Answer, Ground, LicenceRecord, LicenceStatus};
+use liaison_protocol::merkle::{Hash, LeafIndex, TreeHead};
 use liaison_protocol::message::{Body, LicenceVerificationResponse, Outcome, Withdrawal};
-use liaison_protocol::operator::{Act, Enclosed, Order, Rules, State};
+use liaison_protocol::operator::{Act, Enclosed, Mistake, Order, Rules, State};
 use world::{CHILE, DAY, House, KENYA, PERU, START, follow, opener, presented, request};
 
 fn withdrawal() -> Body {
@@ -182,15 +183,62 @@ fn a_node_that_lost_its_roots_starts_its_numbers_anew() {
     let mut kenya = House::of(&KENYA);
     let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
     assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    let admitted = |kenya: &House| kenya.desk.peer(&PERU.node()).map(|peer| peer.admitted());
+    assert_eq!(admitted(&kenya), Some(START.plus(DAY)));
+    kenya.now = START.plus(2 * DAY);
     let reason = "its roots are lost".parse().expect("a line");
     kenya.order(Order::RemovePeer { node: PERU.node(), reason });
     let mut set = PERU.first();
     set.contact.emails = vec!["registro@armas.example.pe".parse().expect("a line")];
     let anew = PERU.sign(set, &["root-2", "root-3", "msg-1", "log-1", "witness-1"]);
+    assert_eq!(admitted(&kenya), None);
     kenya.admit(&KeyChain::start(anew).expect("version 1"));
+    assert_eq!(admitted(&kenya), Some(kenya.now));
     let mut message = opener(&PERU, &KENYA, 1, request());
     message.iat = START.plus(2);
     assert_eq!(kenya.deliver(&PERU.node(), PERU.seal(message).token()), Ok(Judgement::New));
+}
+
+#[test]
+fn a_request_that_a_client_repeats_is_done_once_and_its_key_serves_no_other() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    kenya.deliver(&PERU.node(), first.token()).expect("good");
+    let key = |digest: &[u8]| IdempotencyKey {
+        key: "a client's own".parse().expect("a line"),
+        digest: Hash::of(digest),
+    };
+    let created = |kenya: &House, key| kenya.desk.created_by(&kenya.shelf, &key);
+    assert_eq!(created(&kenya, key(b"the request")), Ok(None));
+    let order = Order::Act {
+        exchange: first.id(),
+        peer: PERU.node(),
+        act: Act::Answer { outcome: Outcome::Answer(Answer::Valid { valid_until: None }), note: None },
+        enclosed: Enclosed::default(),
+    };
+    let by = By::Officers { prepared: "officer-1".parse().expect("an officer"), approved: None };
+    let via = "officer".parse().expect("an officer");
+    kenya.record(Record::Order { order, by, key: Some(key(b"the request")), via, register: None }, None);
+    assert_eq!(created(&kenya, key(b"the request")), Ok(Some(first.id())));
+    assert_eq!(created(&kenya, key(b"another")), Err(Mistake::KeyReused));
+}
+
+#[test]
+fn the_place_of_a_head_that_was_seen_is_found_by_its_size() {
+    let mut kenya = House::of(&KENYA);
+    let place = |kenya: &House, size| kenya.desk.head_place(&kenya.shelf, &PERU.node(), size);
+    let newest = |kenya: &House| kenya.desk.peer(&PERU.node()).expect("admitted").head_leaf();
+    assert_eq!((place(&kenya, 3), newest(&kenya)), (None, None));
+    let mut seen = Vec::new();
+    for size in [3, 7] {
+        let head = TreeHead { size, root: Hash::of(&[size as u8]) };
+        seen.push(LeafIndex(kenya.shelf.records.len() as u64));
+        kenya.record(Record::HeadSeen { node: PERU.node(), checkpoint: String::new(), head }, None);
+        assert_eq!(newest(&kenya), seen.last().copied());
+    }
+    assert_eq!([3, 7].map(|size| place(&kenya, size)), [Some(seen[0]), Some(seen[1])]);
+    assert_eq!(place(&kenya, 5), None);
+    assert_eq!(kenya.desk.head_place(&kenya.shelf, &CHILE.node(), 3), None, "another peer's log");
 }
 
 #[test]

@@ -363,6 +363,10 @@ fn a_newer_head_extends_the_one_that_was_cosigned() {
     let mut scene = scene();
     scene.peru_says(&withdrawn(2, asked().id()));
     holds(&scene.report(), "begins with the 5 of the other head shown");
+    // With the proof of another head than the one it is said to be of.
+    let mut evidence = scene.evidence();
+    evidence.exporter.extensions.get_mut(&1).expect("there is one").old -= 1;
+    fails(&evidence::verify(&files(&evidence)), Topic::Log, "the extension is of other heads");
     // Without the proof, with one too many, or with that of another history.
     let mut evidence = scene.evidence();
     let extension = std::mem::take(&mut evidence.exporter.extensions);

@@ -9,8 +9,10 @@ use liaison_protocol::desk::{Effect, Sought};
 use liaison_protocol::entry::Record;
 use liaison_protocol::envelope::Verified;
 use liaison_protocol::fault::Fault;
-use liaison_protocol::licence::{Answer, GoodsLine, LicenceRecord, LicenceStatus, Presented};
-use liaison_protocol::message::{Body, LicenceVerificationRequest, Outcome};
+use liaison_protocol::licence::{Answer, Authenticity, GoodsLine, LicenceRecord, LicenceStatus, Presented};
+use liaison_protocol::message::{
+    AuthenticityCheck, AuthenticityResult, Body, LicenceVerificationRequest, Outcome,
+};
 use liaison_protocol::operator::{Act, Enclosed, Mistake, Opening, Order, Question, Rules, State};
 use office::{EVERYTHING, NOW, Office, line};
 
@@ -102,10 +104,17 @@ fn r_10_5_a_number_alone_cannot_be_asked_about_nor_is_it_accepted() {
         mistake.to_string().contains("presented.issue_date") && mistake.to_string().contains("R-10.5"),
         "{mistake}"
     );
+    let question = Question::Authenticity { presented: bare.clone() };
+    let mistake = peru.open(&kenya.us(), question).expect_err("nothing to compare").to_string();
+    assert!(mistake.contains("R-10.5"), "{mistake}");
     // A peer that sends it all the same is refused.
-    let body = Body::LicenceVerificationRequest(LicenceVerificationRequest { presented: bare });
-    let blurted = peru.blurt(&kenya.us(), None, body);
-    assert_eq!(kenya.receive(&blurted), Err(Fault::BodyForbidden));
+    for body in [
+        Body::LicenceVerificationRequest(LicenceVerificationRequest { presented: bare.clone() }),
+        Body::AuthenticityCheck(AuthenticityCheck { presented: bare }),
+    ] {
+        let blurted = peru.blurt(&kenya.us(), None, body);
+        assert_eq!(kenya.receive(&blurted), Err(Fault::BodyForbidden));
+    }
 }
 
 #[test]
@@ -150,4 +159,69 @@ fn a_crossing_withdrawal_and_answer_end_the_same_on_both_sides() {
     let there = peru.desk.exchange(&peru.shelf, &asked.id()).expect("held").standing().clone();
     assert_eq!((here.state, &here.outcome, &here.order), (there.state, &there.outcome, &there.order));
     assert_eq!(here.state, State::Withdrawn);
+}
+
+#[test]
+fn r_10_5_the_issuer_says_whether_a_document_is_genuine_where_that_was_asked_and_nowhere_else() {
+    let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let question = Question::Authenticity { presented: licence() };
+    let asked = peru.open(&kenya.us(), question).expect("may ask");
+    kenya.take(&mut peru, &asked);
+    let genuine = || Body::AuthenticityResult(AuthenticityResult { result: Authenticity::Match, note: None });
+    let blurted = peru.blurt(&kenya.us(), Some(asked.id()), genuine());
+    assert_eq!(kenya.receive(&blurted), Err(Fault::OutOfPlace), "whoever asks does not answer");
+    let outcome = Outcome::Authenticity(Authenticity::Match);
+    let said =
+        kenya.act(asked.id(), Act::Answer { outcome: outcome.clone(), note: None }).expect("open to it");
+    peru.take(&mut kenya, &said);
+    let standing = peru.standing(&asked.id());
+    assert_eq!((standing.state, standing.outcome), (State::Answered, Some(outcome)));
+
+    let verified = ask(&mut peru, kenya.us(), licence()).expect("may ask");
+    kenya.take(&mut peru, &verified);
+    let blurted = kenya.blurt(&peru.us(), Some(verified.id()), genuine());
+    assert_eq!(peru.receive(&blurted), Err(Fault::OutOfPlace), "not what was asked");
+}
+
+#[test]
+fn r_10_5_a_document_beyond_bounds_is_stopped_and_refused_whatever_is_asked_of_it() {
+    let mut presented = licence();
+    // Two lines of one number.
+    presented.lines.push(presented.lines[0].clone());
+    for (question, body) in [
+        (
+            Question::Authenticity { presented: presented.clone() },
+            Body::AuthenticityCheck(AuthenticityCheck { presented: presented.clone() }),
+        ),
+        (
+            Question::Verification { presented: presented.clone() },
+            Body::LicenceVerificationRequest(LicenceVerificationRequest { presented: presented.clone() }),
+        ),
+    ] {
+        let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+        assert!(peru.open(&kenya.us(), question).is_err());
+        let blurted = peru.blurt(&kenya.us(), None, body);
+        assert_eq!(kenya.receive(&blurted), Err(Fault::BodyMalformed));
+    }
+}
+
+#[test]
+fn our_file_number_goes_with_all_that_we_say_and_is_not_theirs() {
+    let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let opening = Opening {
+        question: Question::Verification { presented: licence() },
+        case_ref: Some(line("EXP-7")),
+        handling: None,
+        enclosed: Enclosed::default(),
+    };
+    let owed = peru.order(Order::Open { peer: kenya.us(), opening }).expect("may ask");
+    let asked = peru.send(&owed[0]);
+    kenya.take(&mut peru, &asked);
+    let withdrawn =
+        peru.act(asked.id(), Act::Withdraw { reason: "Not needed.".parse().expect("prose") }).expect("open");
+    for message in [&asked, &withdrawn] {
+        assert_eq!(message.message().case.sender, Some(line("EXP-7")));
+    }
+    assert_eq!(peru.exchange(&asked.id()).case_ref(), Some(&line("EXP-7")));
+    assert_eq!(kenya.exchange(&asked.id()).case_ref(), None);
 }

@@ -178,6 +178,35 @@ fn a_code_that_is_in_no_list_is_stopped_at_the_sender_and_kept_by_the_receiver()
     let mut misspelt = response(ResultCode::NoRecord);
     misspelt.result_code = Coded::Unknown(line("REFUZED"));
     assert!(kenya.act(blurted.id(), answer(misspelt)).is_err());
+    let known = || LastLegalRecord {
+        status: Coded::Known(LegalStatus::LawfullyHeld),
+        date: None,
+        holder: Coded::Known(HolderKind::Dealer),
+        reference: None,
+    };
+    for record in [
+        LastLegalRecord { status: Coded::Unknown(line("LENT")), ..known() },
+        LastLegalRecord { holder: Coded::Unknown(line("PAWNBROKER")), ..known() },
+    ] {
+        let held = TraceResponse { last_legal_record: Some(record), ..whole(ResultCode::TracedToDealerOnly) };
+        assert!(kenya.act(blurted.id(), answer(held.clone())).is_err(), "{:?}", held.last_legal_record);
+    }
+    let held = TraceResponse { last_legal_record: Some(known()), ..whole(ResultCode::TracedToDealerOnly) };
+    kenya.act(blurted.id(), answer(held)).expect("every code is known");
+}
+
+#[test]
+fn the_line_of_an_answer_tells_what_it_came_to_and_whom_to_ask_next() {
+    let redirected =
+        TraceResponse { next_hop: exported_to("CHL").next_hop, ..response(ResultCode::Redirected) };
+    for (response, words) in [
+        (exported_to("CHL"), "EXPORTED_TO CHL"),
+        (redirected, "REDIRECTED, ask CHL"),
+        (delayed("2026-12-01"), "DELAYED until 2026-12-01 (ONGOING_INVESTIGATION)"),
+        (interim(), "interim: MANUFACTURE_CONFIRMED_NO_DISPOSITION"),
+    ] {
+        assert_eq!(response.to_string(), words);
+    }
 }
 
 fn all_rules() -> Rules {
@@ -213,14 +242,15 @@ fn r_iti_19_an_acknowledgement_is_another_thing_than_a_receipt_and_its_clock_sta
 
 #[test]
 fn r_iti_19_the_targets_and_the_calendar_are_those_of_the_state_that_answers() {
-    let with = |targets: Vec<Target>| {
+    let with = |targets: Vec<Target>, urgency| {
         let calendar = WorkingCalendar { utc_offset_minutes: 180, ..WorkingCalendar::default() };
         let mut kenya = Office::with(1, "firearms.example.ke/liaison", "KEN", EVERYTHING, |set| {
             (set.calendar, set.targets) = (Some(calendar), targets);
         });
         let mut peru = Office::new(2, "armas.example.pe/liaison", "PER", EVERYTHING);
         introduce(&mut kenya, &mut peru);
-        let id = ask(&mut peru, &mut kenya, trace_request());
+        let urgency_reason = (urgency == Urgency::Urgent).then(|| prose("The suspect is held until Friday."));
+        let id = ask(&mut peru, &mut kenya, TraceRequest { urgency, urgency_reason, ..trace_request() });
         assert_eq!(kenya.due(&id), peru.due(&id));
         kenya.due(&id).map(|due| due.at.to_string()).expect("owed")
     };
@@ -232,11 +262,15 @@ fn r_iti_19_the_targets_and_the_calendar_are_those_of_the_state_that_answers() {
         with: state.map(|state| state.parse().expect("a State")).into_iter().collect(),
     };
     let any = target(Span::WorkingDays(2), None);
-    assert_eq!(with(vec![any.clone()]), "2026-09-23 21:00:00Z");
+    assert_eq!(with(vec![any.clone()], Urgency::Routine), "2026-09-23 21:00:00Z");
     // What it promised to Peru counts for Peru, what it promised to Chile does not.
     let peru = target(Span::Hours(12), Some("PER"));
     let chile = target(Span::Hours(1), Some("CHL"));
-    assert_eq!(with(vec![peru, chile, any]), "2026-09-22 02:13:20Z");
+    assert_eq!(with(vec![peru, chile, any.clone()], Urgency::Routine), "2026-09-22 02:13:20Z");
+    // Nor does what it promised for urgent requests count for others.
+    let urgent = Target { urgency: Some(Urgency::Urgent), ..target(Span::Hours(2), None) };
+    assert_eq!(with(vec![urgent.clone(), any.clone()], Urgency::Routine), "2026-09-23 21:00:00Z");
+    assert_eq!(with(vec![urgent, any], Urgency::Urgent), "2026-09-21 16:13:20Z");
 }
 
 #[test]
@@ -261,7 +295,9 @@ fn r_iti_19_a_key_set_that_comes_late_moves_what_is_due_and_nothing_passes_twice
     }
     let after = peru.due(&id).expect("owed");
     assert_eq!((after.at, kenya.due(&id)), (before.at.plus(DAY), Some(after)));
-    assert_eq!(peru.desk.next_due(&peru.shelf), Some(after.at));
+    for office in [&kenya, &peru] {
+        assert_eq!(office.desk.next_due(&office.shelf), Some(after.at));
+    }
     assert_eq!(peru.wait(before.at), Vec::new(), "not yet");
     assert_eq!(peru.wait(after.at).len(), 1, "one reminder");
     assert_eq!(peru.wait(after.at.plus(100 * DAY)), Vec::new());
@@ -554,7 +590,7 @@ impl Case {
         }
     }
 
-    fn found(&self) -> Finding {
+    fn hops(&self) -> Vec<Hop> {
         let named = self.peru.desk.hops(&self.peru.shelf, Some(&line("case-7")));
         assert_eq!(named.len(), self.asked.len(), "the case owns its hops");
         let hop = |(state, _, id): &(&str, Office, MessageId)| Hop {
@@ -563,8 +599,11 @@ impl Case {
             due: self.peru.due(id),
         };
         // In whatever order they are shown.
-        let hops: Vec<Hop> = self.asked.iter().rev().map(hop).collect();
-        case::find(&peru(), &hops)
+        self.asked.iter().rev().map(hop).collect()
+    }
+
+    fn found(&self) -> Finding {
+        case::find(&peru(), &self.hops())
     }
 }
 
@@ -952,6 +991,96 @@ fn a_case_says_why_it_ends_where_it_ends() {
 }
 
 #[test]
+fn r_sdg_1_the_time_to_recovery_is_counted_from_the_last_record_before_it_that_is_firm() {
+    let held = |on: &str, level| {
+        Some(answer(TraceResponse {
+            last_legal_record: Some(LastLegalRecord {
+                status: Coded::Known(LegalStatus::Exported),
+                date: Some(date(on)),
+                holder: Coded::Known(HolderKind::Dealer),
+                reference: None,
+            }),
+            match_level: Coded::Known(level),
+            ..exported_to("CHL")
+        }))
+    };
+    for (answers, days) in [
+        // Recovered on 1 September 2026.
+        (vec![("KEN", held("2026-08-02", MatchLevel::Exact))], Some(30)),
+        (vec![("KEN", held("2026-09-01", MatchLevel::Exact))], Some(0)),
+        (
+            vec![
+                ("KEN", held("2025-09-01", MatchLevel::Exact)),
+                ("UGA", held("2026-08-31", MatchLevel::Exact)),
+                ("CHL", held("2026-09-02", MatchLevel::Exact)),
+            ],
+            Some(1),
+        ),
+        (vec![("KEN", held("2026-08-02", MatchLevel::None))], None),
+        (vec![("KEN", Some(answer(destroyed()))), ("UGA", None)], None),
+        (Vec::new(), None),
+    ] {
+        assert_eq!(case::time_to_recovery(&Case::of(&answers).hops()), days, "{answers:?}");
+    }
+}
+
+#[test]
+fn r_12_4_nothing_is_concluded_before_there_is_an_answer() {
+    let (mut kenya, mut peru, id) = asked(trace_request());
+    let early = Body::TraceOutcome(concluded(Conclusion::Stalled));
+    let blurted = peru.blurt(&kenya.us(), Some(id), early);
+    kenya.take(&mut peru, &blurted);
+    for office in [&kenya, &peru] {
+        let standing = office.standing(&id);
+        assert_eq!((standing.state, standing.conclusion), (State::Delivered, None));
+    }
+    act(&mut kenya, &mut peru, id, answer(response(ResultCode::NoRecord)));
+    assert_eq!(peru.standing(&id).state, State::Answered);
+}
+
+#[test]
+fn r_12_4_a_record_is_answered_with_how_it_stands_and_where_it_went() {
+    use ResultCode::*;
+    let exported = |to: Option<&str>| ItemEvent {
+        event: Coded::Known(EventKind::Exported),
+        date: Some(date("1998-05-04")),
+        from: None,
+        to: to.map(line),
+        licence_no: None,
+    };
+    let none = HolderKind::Unknown;
+    for (status, holder, to, code, diverted) in [
+        (LegalStatus::Exported, none, Some("CHL"), ExportedTo, None),
+        (LegalStatus::InTransit, none, Some("CHL"), ExportedTo, None),
+        (LegalStatus::Exported, none, Some("a warehouse"), ManufactureConfirmedNoDisposition, None),
+        (LegalStatus::Exported, none, None, ManufactureConfirmedNoDisposition, None),
+        (LegalStatus::Stolen, none, None, Stolen, Some("reported stolen on 2011-03-02")),
+        (LegalStatus::Lost, none, None, Lost, Some("reported lost on 2011-03-02")),
+        (LegalStatus::Seized, none, None, PreviouslySeized, Some("seized, and out of store")),
+        (LegalStatus::Surrendered, none, None, PreviouslySurrendered, Some("surrendered")),
+        (LegalStatus::Deactivated, none, None, RecordedDeactivated, Some("deactivated")),
+        (LegalStatus::SentForDestruction, none, None, RecordedDestroyed, Some("for destruction")),
+        (LegalStatus::LawfullyHeld, HolderKind::Government, None, GovernmentStock, None),
+        (LegalStatus::LawfullyHeld, HolderKind::Dealer, None, TracedToDealerOnly, None),
+        (LegalStatus::LawfullyHeld, HolderKind::NaturalPerson, None, LastLegalHolderIdentified, None),
+        (LegalStatus::LawfullyHeld, none, None, ImportedNoDomesticRecord, None),
+    ] {
+        let events =
+            if status == LegalStatus::Exported || to.is_some() { vec![exported(to)] } else { Vec::new() };
+        let since = Some(date("2011-03-02"));
+        let record =
+            ItemRecord { number: line("BG-1"), item: samples::pistol(), events, status, since, holder };
+        let response = record.response(MatchLevel::Exact, date("2026-09-21"), &line("SUCAMEC"), &peru());
+        assert_eq!(response.result_code, Coded::Known(code), "{status} {holder} {to:?}");
+        let next = response.next_hop.map(|next| next.state.to_string());
+        assert_eq!(next.as_deref(), to.filter(|to| *to == "CHL"), "{status}");
+        let told = response.point_of_diversion.map(|diversion| diversion.circumstances.to_string());
+        assert_eq!(told.is_some(), diverted.is_some(), "{status}: {told:?}");
+        assert!(told.unwrap_or_default().contains(diverted.unwrap_or_default()), "{status}");
+    }
+}
+
+#[test]
 fn silence_concludes_no_case() {
     let (_, mut peru, id) = asked(trace_request());
     let found = |peru: &Office| {
@@ -1051,6 +1180,43 @@ fn a_person_travels_beside_the_message_and_is_announced_in_its_handling() {
     assert!(!payload.contains("Quispe"), "no person stands in what is kept for ever");
     let timeline = peru.exchange(&opener.id()).timeline();
     assert_eq!((timeline[0].persons.as_slice(), timeline[0].persons_absent), ([person()].as_slice(), 0));
+}
+
+#[test]
+fn sixteen_persons_are_enclosed_and_no_more() {
+    let enclosed = |count| Enclosed { persons: vec![person(); count], ..Enclosed::default() };
+    let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let opener =
+        peru.open_with(&kenya.us(), question(trace_request()), enclosed(16)).expect("as many as may be");
+    kenya.receive(&opener).expect("acceptable");
+    let mistake =
+        peru.open_with(&kenya.us(), question(trace_request()), enclosed(17)).expect_err("one too many");
+    assert!(mistake.to_string().contains("enclosed.persons: at most 16"), "{mistake}");
+}
+
+#[test]
+fn the_acts_that_are_shown_are_the_ones_that_are_open() {
+    let shows = |one: &Office, id, asker: &[&str], asked: &[&str]| {
+        let standing = one.standing(&id);
+        let acts = [Side::Requesting, Side::Requested].map(|side| standing.acts(Kind::TraceRequest, side));
+        assert_eq!(acts, [asker, asked], "{}", standing.state);
+    };
+    let (mut kenya, mut peru, id) = asked(trace_request());
+    shows(&peru, id, &["withdraw"], &["acknowledge", "answer", "ask_information"]);
+    act(&mut kenya, &mut peru, id, answer(delayed("2026-12-01")));
+    shows(&peru, id, &["withdraw"], &["answer", "ask_information"]);
+    act(&mut kenya, &mut peru, id, Act::AskInformation { questions: vec![prose("Which proof mark?")] });
+    shows(&peru, id, &["supply_information", "withdraw"], &["answer"]);
+    act(&mut kenya, &mut peru, id, answer(response(ResultCode::NoRecord)));
+    shows(&peru, id, &["ask_clarification", "conclude", "withdraw"], &["correct"]);
+    act(&mut kenya, &mut peru, id, corrected(searched(refused())));
+    shows(&peru, id, &["ask_clarification", "conclude"], &["correct"]);
+    act(&mut peru, &mut kenya, id, Act::Conclude { outcome: concluded(Conclusion::Stalled) });
+    shows(&peru, id, &[], &["correct"]);
+
+    let (mut kenya, mut peru, id) = asked(trace_request());
+    act(&mut peru, &mut kenya, id, Act::Withdraw { reason: prose("The owner was found.") });
+    shows(&peru, id, &[], &[]);
 }
 
 #[test]

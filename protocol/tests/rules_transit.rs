@@ -267,9 +267,13 @@ fn more_information_pauses_the_clock_and_clears_nothing_also_when_asked_twice() 
 
 /// One State takes its message key back, from then on, and the other hears of it.
 fn revoke(one: &mut Office, other: &mut Office, untrusted_from: Timestamp) {
+    revoke_key("msg-1", one, other, untrusted_from);
+}
+
+fn revoke_key(kid: &str, one: &mut Office, other: &mut Office, untrusted_from: Timestamp) {
     let mut set = one.chain.current().clone();
     (set.version, set.prev) = (2, Some(one.chain.newest().digest()));
-    set.revoked = vec![Revocation { kid: "msg-1".into(), untrusted_from, reason: line("stolen") }];
+    set.revoked = vec![Revocation { kid: kid.into(), untrusted_from, reason: line("stolen") }];
     let signed = office::sign(one.seed, set);
     for office in [one, other] {
         let (node, key_set) = (signed.set().node.clone(), signed.json().to_owned());
@@ -292,6 +296,16 @@ fn p1_a_clearance_under_a_key_that_is_revoked_from_before_clears_nothing_any_mor
             assert_eq!(load_exchange(&office.us(), &office.shelf, &id), Some(office.exchange(&id)));
         }
     }
+}
+
+#[test]
+fn p1_the_revocation_of_a_key_under_which_nothing_was_said_is_no_part_of_an_exchange() {
+    let (mut kenya, mut peru, id) = notified();
+    act(&mut kenya, &mut peru, id, decide(decision(DecisionCode::NoObjection)));
+    let before = [&kenya, &peru].map(|office| office.exchange(&id).places().to_vec());
+    revoke_key("msg-0", &mut kenya, &mut peru, NOW);
+    assert_eq!(both(&kenya, &peru, id, DURING), (State::Cleared, true));
+    assert_eq!([&kenya, &peru].map(|office| office.exchange(&id).places().to_vec()), before);
 }
 
 #[test]

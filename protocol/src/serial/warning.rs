@@ -429,7 +429,7 @@ mod tests {
     use super::*;
     use crate::authority::Line;
     use crate::item::{FirearmType, Make};
-    use crate::mark::{Mark, Raw};
+    use crate::mark::{Decoded, Mark, Raw};
 
     fn line(text: &str) -> Line {
         text.parse().expect("a line")
@@ -496,6 +496,10 @@ mod tests {
             "BER 123456",
             "T0234-99A",
             "ЛР 1234",
+            "KX 1234",
+            "AX19",
+            "12345X19",
+            ".AB",
             "",
             "?",
         ] {
@@ -515,6 +519,19 @@ mod tests {
         assert_eq!(found, [Warning::ImportMark]);
         assert!(found[0].to_string().contains("import mark"));
         assert_eq!(of("KE 09", Firearm::of(FirearmType::Rifle)), [Warning::ImportMark]);
+    }
+
+    #[test]
+    fn t8_only_the_code_of_an_import_makes_letters_and_a_year_an_import_mark() {
+        for (kind, expected) in
+            [(MarkKind::ImportCountry, vec![Warning::ImportMark]), (MarkKind::Proof, Vec::new())]
+        {
+            let mut rifle = Firearm::of(FirearmType::Rifle);
+            let mut mark = Mark::seen(kind, Raw::typed("a crown").expect("a mark"));
+            mark.decoded = Some(Decoded { country: "XQZ".parse().ok(), ..Decoded::default() });
+            rifle.marks = vec![mark];
+            assert_eq!(of("XQZ 09", rifle), expected, "{kind}");
+        }
     }
 
     #[test]
