@@ -224,4 +224,6 @@ fn our_file_number_goes_with_all_that_we_say_and_is_not_theirs() {
     }
     assert_eq!(peru.exchange(&asked.id()).case_ref(), Some(&line("EXP-7")));
     assert_eq!(kenya.exchange(&asked.id()).case_ref(), None);
+    let (held, theirs) = (peru.exchange(&asked.id()), kenya.exchange(&asked.id()));
+    assert_eq!((held.len(), held.is_empty(), theirs.len()), (2, false, 1));
 }

@@ -17,7 +17,7 @@ use liaison_protocol::item::{
     PartKind, YearOfManufacture, YearSource,
 };
 use liaison_protocol::item_record::ItemRecord;
-use liaison_protocol::mark::{Mark, MarkKind, MarkState, Raw};
+use liaison_protocol::mark::{Decoded, Mark, MarkKind, MarkState, Raw};
 use liaison_protocol::message::{Body, Kind, MessageId, Outcome, Reminder};
 use liaison_protocol::operator::{Act, Enclosed, Opening, Order, Question, Rules, Side, State};
 use liaison_protocol::trace::{
@@ -1078,6 +1078,30 @@ fn r_12_4_a_record_is_answered_with_how_it_stands_and_where_it_went() {
         assert_eq!(told.is_some(), diverted.is_some(), "{status}: {told:?}");
         assert!(told.unwrap_or_default().contains(diverted.unwrap_or_default()), "{status}");
     }
+}
+
+#[test]
+fn r_12_4_the_state_of_the_last_import_is_asked_first_and_each_state_once() {
+    let mark = |kind, state: &str| {
+        let mut mark = Mark::seen(kind, Raw::typed("a crown").expect("a mark"));
+        mark.decoded = Some(Decoded { country: Some(state.parse().expect("a State")), ..Decoded::default() });
+        mark
+    };
+    let Item::Firearm(mut pistol) = samples::pistol() else { panic!("a pistol") };
+    pistol.marks = vec![
+        mark(MarkKind::Country, "CZE"),
+        mark(MarkKind::Proof, "ITA"),
+        mark(MarkKind::SymbolCode, "BGR"),
+        mark(MarkKind::ExGovernmentTransfer, "URY"),
+        mark(MarkKind::ImportCountry, "KEN"),
+        mark(MarkKind::ImportCountry, "URY"),
+    ];
+    let hops =
+        |item: &Item| case::first_hops(item).iter().map(|(state, _)| state.to_string()).collect::<Vec<_>>();
+    // A proof mark says where it was proved, not where it went.
+    assert_eq!(hops(&Item::Firearm(pistol)), ["KEN", "URY", "BGR", "CZE"]);
+    assert_eq!(hops(&samples::pistol()), ["BGR"], "with no mark that tells, the State where it was made");
+    assert_eq!(hops(&Item::Part(Box::new(Part::of(PartKind::Receiver)))), Vec::<String>::new());
 }
 
 #[test]
