@@ -399,7 +399,7 @@ fn without_times(lane: &str, now: u64) -> String {
         let digits = piece.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(piece.len());
         if ["next: ", "receipts_at: ", "wait_until: "].iter().any(|end| name.ends_with(end)) {
             let at: u64 = piece[..digits].parse().expect("a moment");
-            text += if at <= now + 1 { "now" } else { "later" };
+            text += if at <= now { "now" } else { "later" };
             text += &piece[digits..];
         } else if name.ends_with("count: ") || name.ends_with("failures: ") {
             text += &piece[digits..];

@@ -59,7 +59,8 @@ pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     if is_plain {
         return out.into_inner();
     }
-    serde_json_canonicalizer::to_vec(value).expect("a value that was written can be written again")
+    let value = serde_json::to_value(value).expect("what was written can be written again");
+    serde_json_canonicalizer::to_vec(&value).expect("a value can be written")
 }
 
 /// Write `value`, which has string keys, as its type says: about `length` bytes.
@@ -86,7 +87,8 @@ impl io::Write for Shared<'_> {
 /// Writes objects with their members in the order of their names' bytes: that of RFC 8785 while all names are plain.
 struct InOrder<'a> {
     out: &'a RefCell<Vec<u8>>,
-    /// Whether names are ASCII without escapes, and numbers are integers below 2^53: all else is written by others.
+    /// Whether names are ASCII without escapes and each there once, and numbers integers below 2^53: all else is written
+    /// by others.
     is_plain: &'a mut bool,
     /// The members so far of each object that is not closed yet.
     open: Vec<Vec<Member>>,
@@ -140,9 +142,12 @@ impl Formatter for InOrder<'_> {
         let name = |member: &Member| &out[member.name.start + 1..member.name.end - 1];
         let is_plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
         *self.is_plain &= members.iter().all(|member| is_plain(name(member)));
-        if !members.is_sorted_by(|one, next| name(one) < name(next)) {
+        let in_order = |members: &[Member]| members.is_sorted_by(|one, next| name(one) < name(next));
+        if !in_order(&members) {
             let first = members[0].name.start;
             members.sort_by(|one, other| name(one).cmp(name(other)));
+            // Still not: then a name is there twice, and the last one counts.
+            *self.is_plain &= in_order(&members);
             let mut sorted = Vec::with_capacity(out.len() - first);
             for member in &members {
                 if !sorted.is_empty() {
@@ -371,6 +376,12 @@ mod tests {
             let value = AsItComes(names.iter().map(inside).collect());
             prop_assert_eq!(canonical(&value), serde_json_canonicalizer::to_vec(&value).expect("it is written"));
         }
+    }
+
+    #[test]
+    fn of_two_members_of_one_name_the_last_is_written() {
+        let value = AsItComes([("b", 1), ("a", 2), ("b", 3)].map(|(name, n)| (name.to_owned(), n)).into());
+        assert_eq!(canonical(&value), br#"{"a":2,"b":3}"#);
     }
 
     #[test]

@@ -126,7 +126,10 @@ impl Mail {
 
     /// The frame.
     pub fn frame(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("mail has string keys")
+        let of_message =
+            |posted: &Posted| posted.token.len() + posted.parts.iter().map(String::len).sum::<usize>();
+        let words: usize = self.messages.iter().map(of_message).sum();
+        json::plain(self, words + (self.messages.len() + self.receipts.len() + 1) * 2048)
     }
 }
 

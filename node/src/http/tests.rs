@@ -807,6 +807,19 @@ fn a_body_has_a_limit() {
         }
         let headers = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
         assert_eq!(visitor.send("PUT", "/v1/licences", &headers, &vec![b'\n'; HUGE]).status, 200);
+
+        // Whoever would keep the connection is told that it ends.
+        let mut stream = visitor.connect();
+        let size = SMALL + 1;
+        let head = format!(
+            "POST /v1/exchanges HTTP/1.1\r\nhost: localhost\r\nauthorization: {bearer}\r\n\
+             content-type: application/json\r\ncontent-length: {size}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("taken");
+        stream.write_all(&vec![b' '; size]).expect("taken");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer, and an end");
+        assert!(text.starts_with("HTTP/1.1 413") && text.contains("\r\nconnection: close\r\n"), "{text}");
     });
 }
 

@@ -20,7 +20,6 @@ pub struct Settings {
     /// The longest frame of a response, in bytes, either way.
     pub max_response: usize,
     /// How long a request may take, from its first byte to the last of its response; also the longest dial.
-    /// (Before its first byte, libp2p gives the other side ten seconds to accept the stream.)
     pub request_timeout: Duration,
     /// How long a connection that carries nothing is kept.
     pub idle_timeout: Duration,
