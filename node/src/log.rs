@@ -673,6 +673,8 @@ fn journal_files<D: Disk>(disk: &D) -> Result<Vec<u64>, LogError> {
 /// line begins.
 fn write_frame(out: &mut Vec<u8>, first: u64, lines: &[Written], checkpoint: &str) -> Vec<usize> {
     let start = out.len();
+    let content = |line: &Written| 2 + line.entry.len() + line.salt.len() + 4 + line.record.len();
+    out.reserve(18 + lines.iter().map(content).sum::<usize>() + checkpoint.len() + CHECKSUM);
     out.extend([0; 4]);
     out.extend(first.to_be_bytes());
     out.extend(u32::try_from(lines.len()).expect("a round is bounded").to_be_bytes());

@@ -300,10 +300,19 @@ impl<R: Rows> Rows for Recent<R> {
 
     fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
         let many = self.change(|lately| {
-            let lately = Arc::make_mut(&mut lately.changes);
-            lately.extend(changes.iter().map(|(key, row)| (key.clone(), row.clone())));
-            lately.len() > MOST_LATELY
-        });
+            let Lately { changes: newer, leaving } = lately;
+            let newer = Arc::make_mut(newer);
+            for (key, row) in changes {
+                // What came and went before it got below need not be taken away there.
+                let is_below = || Ok(leaving.contains_key(key) || self.under.get(key)?.is_some());
+                if row.is_none() && !is_below()? {
+                    newer.remove(key);
+                } else {
+                    newer.insert(key.clone(), row.clone());
+                }
+            }
+            Ok(newer.len() > MOST_LATELY)
+        })?;
         if many { self.move_below() } else { Ok(()) }
     }
 
@@ -484,25 +493,35 @@ impl Store {
     /// The rows under a prefix, of the round under way too.
     pub fn scan(&self, table: Table, prefix: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
         let prefix = full_key(table, prefix);
-        let mut found = BTreeMap::new();
-        // Rows held back may remove some of these: look that much further.
-        let most = limit.saturating_add(self.held_back.len());
-        self.note(self.rows.visit(&prefix, false, &mut |key, row| {
-            let within = key.starts_with(&prefix) && found.len() < most;
-            if within {
-                found.insert(key.to_vec(), row.to_vec());
+        let mut found = Vec::new();
+        let held_back = self.held_back.range(prefix.clone()..);
+        let mut held_back = held_back.take_while(|(key, _)| key.starts_with(&prefix)).peekable();
+        let mut find = |key: &[u8], row: &[u8]| found.push((key[1..].to_vec(), row.to_vec()));
+        let mut left = limit;
+        let mut take = |key: &[u8], row: Option<&[u8]>| {
+            if let Some(row) = row.filter(|_| left > 0) {
+                find(key, row);
+                left -= 1;
             }
-            within
+            left > 0
+        };
+        self.note(self.rows.visit(&prefix, false, &mut |key, row| {
+            let mut goes_on = limit > 0 && key.starts_with(&prefix);
+            while goes_on && let Some((held, to)) = held_back.next_if(|(held, _)| held.as_slice() < key) {
+                goes_on = take(held, to.as_deref());
+            }
+            if goes_on {
+                let held = held_back.next_if(|(held, _)| held.as_slice() == key);
+                goes_on = take(key, held.map_or(Some(row), |(_, to)| to.as_deref()));
+            }
+            goes_on
         }));
-        for (key, row) in
-            self.held_back.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix))
-        {
-            match row {
-                Some(row) => found.insert(key.clone(), row.clone()),
-                None => found.remove(key),
-            };
+        for (key, to) in held_back {
+            if !take(key, to.as_deref()) {
+                break;
+            }
         }
-        found.into_iter().take(limit).map(|(key, row)| (key[1..].to_vec(), row)).collect()
+        found
     }
 
     /// Whether all rows asked for could be read: asked before a round is made durable, for what was decided on a row
@@ -572,7 +591,65 @@ mod tests {
         seen
     }
 
+    #[test]
+    fn a_row_that_came_and_went_before_it_got_below_leaves_nothing_behind() {
+        let recent = Recent::new(Memory::default());
+        let change = |row: Option<&str>| {
+            let row = row.map(|row| row.into());
+            recent.apply(&Changes::from([(b"due".to_vec(), row)])).expect("memory");
+        };
+        change(Some("first"));
+        change(None);
+        assert!(recent.lately().changes.is_empty());
+
+        change(Some("second"));
+        recent.sync().expect("memory");
+        change(None);
+        assert_eq!(recent.lately().changes.len(), 1);
+        assert_eq!(seen(&recent, &[], false, 9), []);
+    }
+
     proptest! {
+        #[test]
+        fn a_scan_finds_the_first_rows_as_they_stand_with_those_of_the_round(
+            committed in prop::collection::btree_map(0_u8..24, any::<u8>(), 0..16),
+            round in prop::collection::btree_map(0_u8..24, prop::option::of(any::<u8>()), 0..16),
+            limit in 0_usize..20,
+        ) {
+            // Eight under each prefix.
+            let key = |number: u8| [number / 8, number % 8];
+            let mut store = Store::new(Arc::new(Memory::default()));
+            let mut expected = BTreeMap::new();
+            for table in [Table::Due, Table::Exchange, Table::Head] {
+                for (number, row) in &committed {
+                    store.put(table, &key(*number), vec![*row]);
+                }
+            }
+            store.commit(1).expect("memory");
+            expected.extend(committed);
+            for (number, row) in round {
+                match row {
+                    Some(row) => {
+                        store.put(Table::Exchange, &key(number), vec![row]);
+                        expected.insert(number, row);
+                    }
+                    None => {
+                        store.remove(Table::Exchange, &key(number));
+                        expected.remove(&number);
+                    }
+                }
+            }
+            for prefix in [&[] as &[u8], &[1], &[1, 3], &[9]] {
+                let expected: Vec<_> = expected
+                    .iter()
+                    .map(|(number, row)| (key(*number).to_vec(), vec![*row]))
+                    .filter(|(key, _)| key.starts_with(prefix))
+                    .take(limit)
+                    .collect();
+                prop_assert_eq!(store.scan(Table::Exchange, prefix, limit), expected);
+            }
+        }
+
         #[test]
         fn rows_kept_in_memory_for_a_while_look_as_if_they_were_below(
             rounds in prop::collection::vec(

@@ -117,7 +117,9 @@ fn split(token: &str) -> Result<Parts<'_>, Fault> {
     if token.len() > MAX_TOKEN {
         return Err(Fault::TooLarge);
     }
-    if !token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+    // Every byte is looked at, and none asked about before the next: that goes sixteen at a time.
+    let fits = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_') | (b == b'.');
+    if !token.bytes().fold(true, |all, b| all & fits(b)) {
         return Err(Fault::TokenMalformed);
     }
     let (signing_input, signature) = token.rsplit_once('.').ok_or(Fault::TokenMalformed)?;

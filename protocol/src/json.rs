@@ -94,6 +94,9 @@ struct InOrder<'a> {
     open: Vec<Vec<Member>>,
 }
 
+/// As many members have most objects at most.
+const MEMBERS: usize = 16;
+
 /// Where a member stands in what is written.
 struct Member {
     name: Range<usize>,
@@ -108,7 +111,7 @@ impl InOrder<'_> {
 
 impl Formatter for InOrder<'_> {
     fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open.push(Vec::new());
+        self.open.push(Vec::with_capacity(MEMBERS));
         writer.write_all(b"{")
     }
 

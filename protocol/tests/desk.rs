@@ -48,6 +48,27 @@ fn a_message_after_one_that_was_refused_unread_takes_effect_on_both_sides() {
 }
 
 #[test]
+fn what_was_refused_before_it_could_be_read_stays_refused_when_it_can_be() {
+    let mut kenya = House::new(KENYA.node());
+    let first = PERU.signed();
+    let mut chain = KeyChain::start(first.clone()).expect("version 1");
+    kenya.admit(&chain);
+    let early = envelope::seal(opener(&PERU, &KENYA, 1, request()), "msg-2", &PERU.secret("msg-2"));
+    assert_eq!(kenya.deliver(&PERU.node(), early.token()), Err(Fault::KeyUnknown));
+    let refused = LeafIndex(kenya.shelf.records.len() as u64 - 1);
+
+    let newer = PERU.after(&first, |set| set.keys[0] = PERU.key("msg-2", KeyUse::Msg));
+    let signers = ["root-1", "root-2", "msg-2", "log-1", "witness-1"];
+    let newer = PERU.sign(newer, &signers);
+    chain.extend(newer.json()).expect("the next");
+    kenya.record(Record::KeySet { node: PERU.node(), key_set: newer.json().to_owned() }, None);
+    // Its number is beyond all that came, and still it has come before.
+    assert_eq!(kenya.deliver(&PERU.node(), early.token()), Ok(Judgement::Repeated(refused)));
+    let next = envelope::seal(opener(&PERU, &KENYA, 2, request()), "msg-2", &PERU.secret("msg-2"));
+    assert_eq!(kenya.deliver(&PERU.node(), next.token()), Ok(Judgement::New));
+}
+
+#[test]
 fn nothing_follows_what_was_said_in_another_exchange() {
     let mut kenya = House::of(&KENYA);
     let [first, other] = [1, 2].map(|n| PERU.seal(opener(&PERU, &KENYA, n, request())));

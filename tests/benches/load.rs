@@ -212,7 +212,7 @@ impl Load {
             if done > seen {
                 if let Pace::Closed(_) = self.plan.pace {
                     *self.room.lock().expect("nobody panics") += done - seen;
-                    self.made.notify_all();
+                    (seen..done).for_each(|_| self.made.notify_one());
                 }
                 (seen, patience) = (done, Instant::now().max(until) + PATIENCE);
             }

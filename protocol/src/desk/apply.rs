@@ -41,8 +41,9 @@ impl Desk {
                     self.note_seen(shelf, from, id, staged.leaf);
                 }
                 self.change_peer(from, |peer| {
-                    if let Some(number) = number {
-                        peer.row.numbers.came(number.log, number.seq);
+                    match number {
+                        Some(number) => peer.row.numbers.came(number.log, number.seq),
+                        None => peer.row.refused_unnumbered |= id.is_some(),
                     }
                     if peer.row.denied_day != day(staged.at) {
                         (peer.row.denied_day, peer.row.denied) = (day(staged.at), 0);
@@ -263,6 +264,7 @@ impl Desk {
             rules: Rules::default(),
             next_seq,
             numbers: Numbers::default(),
+            refused_unnumbered: false,
             head: TreeHead::empty(),
             head_leaf: None,
             forked: false,
@@ -282,6 +284,7 @@ impl Desk {
                         key_sets,
                         since: peer.row.since,
                         numbers: peer.row.numbers,
+                        refused_unnumbered: peer.row.refused_unnumbered,
                         head: peer.row.head,
                         head_leaf: peer.row.head_leaf,
                         open: peer.row.open,

@@ -17,7 +17,8 @@ impl Desk {
     /// "seen before" on, in that order.
     pub fn judge(&self, shelf: &impl Shelf, verified: &Verified, now: Timestamp) -> Result<Judgement, Fault> {
         let message = verified.message();
-        if let Some(leaf) = self.seen(shelf, &message.iss, &verified.id()) {
+        let perhaps = self.peers.get(&message.iss).is_some_and(|peer| peer.may_have_sent(message));
+        if perhaps && let Some(leaf) = self.seen(shelf, &message.iss, &verified.id()) {
             return Ok(Judgement::Repeated(leaf));
         }
         let peer = self.peer(&message.iss).ok_or(Fault::IssuerMismatch)?;

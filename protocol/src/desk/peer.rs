@@ -50,10 +50,18 @@ pub(super) struct PeerRow {
     pub(super) forked: bool,
     #[serde(default)]
     pub(super) open: u64,
+    /// Whether a message of its was refused for good without a number: only such a one can have come before although
+    /// its number is beyond all that came. A row that does not say so may be of a node that did not ask.
+    #[serde(default = "perhaps")]
+    pub(super) refused_unnumbered: bool,
     #[serde(default)]
     pub(super) denied_day: u64,
     #[serde(default)]
     pub(super) denied: u32,
+}
+
+fn perhaps() -> bool {
+    true
 }
 
 impl Peer {
@@ -121,6 +129,11 @@ impl Peer {
     /// Whether it has as much open with us, or left as much of ours without a receipt, as a peer may.
     pub(super) fn is_over_its_ceilings(&self) -> bool {
         self.row.open >= MAX_OPEN || self.outbox.len() >= MAX_UNDELIVERED
+    }
+
+    /// Whether this may have come before. If not, it need not be looked for.
+    pub(super) fn may_have_sent(&self, message: &Message) -> bool {
+        self.row.refused_unnumbered || !self.row.numbers.is_beyond(message.log, message.seq)
     }
 
     pub(super) fn seen_key(&self, id: &MessageId) -> Vec<u8> {
