@@ -606,6 +606,17 @@ impl World {
                     self.houses[house].rows = older;
                 }
             }
+            4 => {
+                let mut rows = all_rows(&self.houses[house].rows);
+                // The first row says how far an index reaches.
+                if let Some((_, reached)) = rows.pop_first() {
+                    self.count("opened with an index of another form");
+                    rows.insert(b"!reached".to_vec(), reached);
+                    let another = Memory::default();
+                    another.apply(&rows).expect("memory");
+                    self.houses[house].rows = Arc::new(another);
+                }
+            }
             _ => {}
         }
         if !self.calm && self.dice.chance(10) {

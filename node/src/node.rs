@@ -375,8 +375,8 @@ impl<D: Disk> Node<D> {
         let folder = place.folder.clone();
         let (log, spiller) = Log::open(disk.clone(), place)?;
         let size = log.checkpoint().head().size;
-        if store.reached()? > size {
-            // Tables that know more than the log are not its tables.
+        if !(1..=size).contains(&store.reached()?) {
+            // Tables that know more than the log are not its tables, and others may be of another form.
             store.clear()?;
         }
         let reached = store.reached()?;

@@ -426,8 +426,9 @@ pub struct Store {
     failed: Mutex<Option<StoreError>>,
 }
 
-/// Key of the row that says how many entries of the log the tables cover. Sorts before every table.
-const REACHED: &[u8] = b"!reached";
+/// Key of the row that says how many entries of the log the tables cover. Sorts before every table. It has the number of
+/// the rows' form: tables of another form cover nothing, and are made anew.
+const REACHED: &[u8] = b"!reached 2";
 /// Key of the row that says up to which day all who asked about licences were told of changes. Like the tables it can be
 /// done without: then it is looked further back.
 const TOLD: &[u8] = b"!told";

@@ -14,7 +14,7 @@ use self::due::due_key;
 use self::judge::is_refusal;
 use self::peer::PeerRow;
 use self::rows::{
-    MAX_SHOWN, ROW, asked_key_of_peer, case_key, cut, licence_digest, message_id, peer_key, read, write,
+    MAX_SHOWN, ROW, attempts, case_key, cut, licence_digest, message_id, peer_key, read, write,
 };
 use crate::attachment::Attachment;
 use crate::authority::{By, Line, NodeId, StateCode, Timestamp};
@@ -61,6 +61,8 @@ const MAX_PLACES: usize = 120;
 pub enum Table {
     /// Licence digest, peer, exchange: who asked about which licence.
     Asked = b'a',
+    /// Licence digest and peer: in how many exchanges it asked about that licence.
+    Attempts = b't',
     /// Trace case and exchange: the hops of our cases.
     Case = b'c',
     /// Moment and exchange: when what is owed in it is due.
@@ -402,10 +404,9 @@ impl Desk {
                 "the request has conditions or members this node does not know: the strictest are assumed",
             );
         }
-        let limit = peer.row.rules.attempts_per_licence as usize;
         if let Some(presented) = exchange.presented() {
-            let asked = asked_key_of_peer(&presented.licence_no, exchange.peer());
-            if shelf.scan(Table::Asked, &asked, limit + 1).len() > limit {
+            let limit = u64::from(peer.row.rules.attempts_per_licence);
+            if attempts(shelf, &presented.licence_no, exchange.peer()) > limit {
                 return Err(
                     "this peer has asked about this licence more often than the rule allows [R-10.5]",
                 );

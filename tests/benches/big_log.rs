@@ -35,6 +35,8 @@ use crate::restart;
 
 /// Exchanges begun in one round.
 const AT_A_TIME: u64 = 256;
+/// Milliseconds from one round to the next: longer than receipts wait for a message to go with.
+const A_ROUND: u64 = 10;
 
 pub(crate) fn run(bench: &mut Bench) {
     bench.pair = None;
@@ -238,8 +240,10 @@ impl Grown {
     fn round(&mut self) -> Vec<Output> {
         self.rounds += 1;
         let inputs = std::mem::take(&mut self.waiting);
-        let outputs =
-            self.node.round(Now { time: clock(), millis: self.rounds }, inputs).expect("the disk has room");
+        let outputs = self
+            .node
+            .round(Now { time: clock(), millis: self.rounds * A_ROUND }, inputs)
+            .expect("the disk has room");
         if self.rounds.is_multiple_of(16) {
             while self.spiller.step().expect("the disk has room") {}
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::peer::{PeerRow, day};
-use super::rows::{asked_key, case_key, note_key, peer_key, read, write};
+use super::rows::{asked_key, attempts, attempts_key, case_key, note_key, peer_key, read, write};
 use super::{Desk, Draft, Effect, Owed, Peer, Shelf, Sought, Table, Wanted, is_full, news, propose};
 use crate::authority::{By, Line, NodeId, Timestamp};
 use crate::entry::{Alert, IdempotencyKey, Record, Staged};
@@ -370,7 +370,10 @@ impl Desk {
         self.change_exchange(shelf, &id, staged);
         let sought = match message.body.subject() {
             Some(Subject::Licence(presented)) => {
-                shelf.put(Table::Asked, &asked_key(&presented.licence_no, &message.iss, &id), Vec::new());
+                let (licence, peer) = (&presented.licence_no, &message.iss);
+                shelf.put(Table::Asked, &asked_key(licence, peer, &id), Vec::new());
+                let attempts = attempts(shelf, licence, peer) + 1;
+                shelf.put(Table::Attempts, &attempts_key(licence, peer), attempts.to_be_bytes().to_vec());
                 Sought::Licence(presented.licence_no.clone())
             }
             Some(Subject::Trace(request)) => Sought::Item(Box::new(request.item.clone())),

@@ -51,17 +51,13 @@ pub(super) struct PeerRow {
     #[serde(default)]
     pub(super) open: u64,
     /// Whether a message of its was refused for good without a number: only such a one can have come before although
-    /// its number is beyond all that came. A row that does not say so may be of a node that did not ask.
-    #[serde(default = "perhaps")]
+    /// its number is beyond all that came.
+    #[serde(default)]
     pub(super) refused_unnumbered: bool,
     #[serde(default)]
     pub(super) denied_day: u64,
     #[serde(default)]
     pub(super) denied: u32,
-}
-
-fn perhaps() -> bool {
-    true
 }
 
 impl Peer {

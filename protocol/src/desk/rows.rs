@@ -46,12 +46,18 @@ pub(super) fn licence_digest(licence: &LicenceNo) -> Hash {
     Hash::of(licence.canonical().as_bytes())
 }
 
-pub(super) fn asked_key_of_peer(licence: &LicenceNo, peer: &NodeId) -> Vec<u8> {
+pub(super) fn attempts_key(licence: &LicenceNo, peer: &NodeId) -> Vec<u8> {
     [licence_digest(licence).as_bytes().as_slice(), &peer_key(peer, &[])].concat()
 }
 
+/// In how many exchanges a peer asked about a licence.
+pub(super) fn attempts(shelf: &impl Shelf, licence: &LicenceNo, peer: &NodeId) -> u64 {
+    let row = shelf.get(Table::Attempts, &attempts_key(licence, peer));
+    row.and_then(|row| row.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
 pub(super) fn asked_key(licence: &LicenceNo, peer: &NodeId, exchange: &MessageId) -> Vec<u8> {
-    [asked_key_of_peer(licence, peer).as_slice(), exchange.0.as_bytes()].concat()
+    [attempts_key(licence, peer).as_slice(), exchange.0.as_bytes()].concat()
 }
 
 /// A line has no NUL, so this separates.
