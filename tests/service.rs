@@ -53,6 +53,12 @@ impl Systemd {
 }
 
 #[test]
+fn the_unit_lets_the_node_use_every_family_of_sockets_that_it_needs() {
+    // Whoever listens at an unspecified address asks over netlink which addresses the machine has.
+    assert_eq!(settings("RestrictAddressFamilies"), ["AF_INET AF_INET6 AF_NETLINK AF_UNIX"]);
+}
+
+#[test]
 fn systemd_is_told_that_the_node_is_up_and_whether_it_can_sign() {
     let mut ken = House::new("KEN");
     let (systemd, command) = Systemd::listen(&ken);
