@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 /// Deepest nesting of arrays and objects.
@@ -20,10 +21,26 @@ pub const MAX_DEPTH: usize = 16;
 /// Largest integer magnitude that every JSON reader keeps exactly: 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
-/// Why some JSON is not accepted. The text names the place, for our own trace only.
+/// Why some JSON is not accepted. The text may quote it: it is for whoever wrote that.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonFlaw(serde_json::Error);
+
+impl JsonFlaw {
+    /// What sort of flaw, and where; nothing of what is written there. For our own trace.
+    pub fn place(&self) -> String {
+        let Self(error) = self;
+        let sort = match error.classify() {
+            Category::Data => "not of the form it must be",
+            Category::Eof => "broken off",
+            Category::Io | Category::Syntax => "no JSON",
+        };
+        match error.line() {
+            0 => sort.to_owned(),
+            line => format!("{sort}, at line {line}, column {}", error.column()),
+        }
+    }
+}
 
 /// Read a value of type `T` from strict JSON.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFlaw> {
@@ -94,7 +111,7 @@ struct InOrder<'a> {
     open: Vec<Vec<Member>>,
 }
 
-/// As many members have most objects at most.
+/// Most objects have no more members than this.
 const MEMBERS: usize = 16;
 
 /// Where a member stands in what is written.

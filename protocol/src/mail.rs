@@ -103,8 +103,8 @@ pub enum MailReply {
 #[derive(Debug, thiserror::Error)]
 pub enum MailFlaw {
     /// The JSON is not of the form it must be.
-    #[error("malformed mail: {0}")]
-    Form(#[from] JsonFlaw),
+    #[error("malformed mail: {}", .0.place())]
+    Form(JsonFlaw),
     /// It holds too much.
     #[error("mail beyond its bounds")]
     TooMuch,
@@ -116,7 +116,7 @@ impl Mail {
         if frame.len() > MAX_MAIL {
             return Err(MailFlaw::TooMuch);
         }
-        let mail: Self = json::parse(frame)?;
+        let mail: Self = json::parse(frame).map_err(MailFlaw::Form)?;
         let most = [mail.messages.len(), mail.receipts.len(), mail.deferred.len()].into_iter().max();
         if most > Some(MAX_MESSAGES) || mail.key_sets.len() > crate::key_set::MAX_CHAIN {
             return Err(MailFlaw::TooMuch);
@@ -139,7 +139,7 @@ impl MailReply {
         if frame.len() > MAX_REPLY {
             return Err(MailFlaw::TooMuch);
         }
-        Ok(json::parse_exact(frame)?)
+        json::parse_exact(frame).map_err(MailFlaw::Form)
     }
 
     /// The frame.
@@ -222,4 +222,27 @@ pub fn logged<N: crate::merkle::Nodes>(
     nodes: &N,
 ) -> Result<Logged, N::Error> {
     Ok(Logged { entry, leaf, proof: crate::merkle::inclusion_proof(nodes, leaf, size)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_malformed_mail_quotes_nothing_of_it() {
+        let frames = [
+            r#"{"parts":"CANARY"}"#,
+            r#"{"CANARY":1}"#,
+            r#"{"head":{"CANARY":1}}"#,
+            r#"{"holds":"CANARY"}"#,
+            r#"{"head":"CANARY"#,
+            "CANARY",
+        ];
+        for frame in frames {
+            let flaw = Mail::parse(frame.as_bytes()).expect_err("it is malformed").to_string();
+            assert!(!flaw.contains("CANARY"), "{flaw}");
+            let flaw = MailReply::parse(frame.as_bytes()).expect_err("it is malformed").to_string();
+            assert!(!flaw.contains("CANARY"), "{flaw}");
+        }
+    }
 }
