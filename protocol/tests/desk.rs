@@ -13,6 +13,7 @@ use liaison_protocol::key_set::{KeyChain, KeyUse, Revocation};
 use liaison_protocol::licence::{Answer, Ground, LicenceRecord, LicenceStatus};
 use liaison_protocol::merkle::{Hash, LeafIndex, TreeHead};
 use liaison_protocol::message::{Body, LicenceVerificationResponse, Outcome, Withdrawal};
+use liaison_protocol::numbers::Gap;
 use liaison_protocol::operator::{Act, Enclosed, Mistake, Order, Rules, State};
 use world::{CHILE, DAY, House, KENYA, PERU, START, follow, opener, presented, request};
 
@@ -66,6 +67,18 @@ fn what_was_refused_before_it_could_be_read_stays_refused_when_it_can_be() {
     assert_eq!(kenya.deliver(&PERU.node(), early.token()), Ok(Judgement::Repeated(refused)));
     let next = envelope::seal(opener(&PERU, &KENYA, 2, request()), "msg-2", &PERU.secret("msg-2"));
     assert_eq!(kenya.deliver(&PERU.node(), next.token()), Ok(Judgement::New));
+}
+
+#[test]
+fn a_number_of_a_log_that_is_not_there_hides_no_gap() {
+    let mut kenya = House::of(&KENYA);
+    let mut astray = opener(&PERU, &KENYA, 1, request());
+    astray.log = u32::MAX;
+    assert_eq!(kenya.deliver(&PERU.node(), PERU.seal(astray).token()), Err(Fault::NotLogged));
+    let third = PERU.seal(opener(&PERU, &KENYA, 3, request()));
+    assert_eq!(kenya.deliver(&PERU.node(), third.token()), Ok(Judgement::New));
+    let peru = kenya.desk.peer(&PERU.node()).expect("admitted");
+    assert_eq!(peru.missing(), [Gap { log: 1, first: 1, last: 2 }]);
 }
 
 #[test]

@@ -134,8 +134,8 @@ impl Desk {
         }
         let uncounted =
             if peer.row.denied_day == day(now) { 0 } else { std::mem::take(&mut peer.unrecorded) };
-        // A number is used up by the message that first had it.
-        let counts = id.is_some() && fault != Fault::SequenceReused;
+        // A number is used up by the message that first had it, and is one only in a log that its sender has.
+        let counts = id.is_some() && !matches!(fault, Fault::SequenceReused | Fault::NotLogged);
         let number = verified.filter(|_| counts).map(|verified| Number::of(verified.message()));
         Some(Record::Denied { from: from.clone(), fault, id, exchange, number, uncounted })
     }
