@@ -214,7 +214,28 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 fn main() -> ExitCode {
-    let result = match Args::parse().command {
+    let command = Args::parse().command;
+    let result = forbid_core_dumps().and_then(|()| obey(command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("liaison-node: {error}");
+            let of_the_run = error.downcast_ref::<RunError>().is_some_and(RunError::needs_a_person);
+            let needs_a_person = of_the_run || error.is::<ConfigError>();
+            if needs_a_person { ExitCode::from(NEEDS_A_PERSON) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Every command may hold keys.
+fn forbid_core_dumps() -> Outcome {
+    system::forbid_core_dumps().map_err(|error| {
+        format!("cannot forbid core dumps, which would carry keys to a disk: {error}").into()
+    })
+}
+
+fn obey(command: Command) -> Outcome {
+    match command {
         Command::Check { config } => check(&config.path()),
         Command::Config => {
             print!("{}", Config::example().write());
@@ -259,15 +280,6 @@ fn main() -> ExitCode {
         Command::Run { config } => run(&config.path()),
         Command::Token { holder, config, profile } => token(&config.path(), &holder, profile.as_deref()),
         Command::Vouch { config, officer, reason } => vouch(&config.path(), officer, reason),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("liaison-node: {error}");
-            let of_the_run = error.downcast_ref::<RunError>().is_some_and(RunError::needs_a_person);
-            let needs_a_person = of_the_run || error.is::<ConfigError>();
-            if needs_a_person { ExitCode::from(NEEDS_A_PERSON) } else { ExitCode::FAILURE }
-        }
     }
 }
 
@@ -392,8 +404,6 @@ fn run(path: &Path) -> Outcome {
     let config = our(path)?;
     trace(&config.trace)?;
     system::raise_file_limit();
-    system::forbid_core_dumps()
-        .map_err(|error| format!("cannot forbid core dumps, which would carry keys to a disk: {error}"))?;
     let (node, data) = (config.node.clone(), config.data.clone());
     let prepared = serve::prepare(config)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
