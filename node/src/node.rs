@@ -282,8 +282,8 @@ pub struct Node<D: Disk> {
     /// Why the node must not sign, if it must not.
     halted: Option<String>,
     failed: RefCell<Option<LogError>>,
-    /// Addresses the node listens on, for views.
-    pub listening: Vec<String>,
+    /// Tells the addresses the node listens at, for views: they come and go with the machine's.
+    pub listening: Box<dyn Fn() -> Vec<String> + Send>,
     /// What this round changes, for those who watch.
     changes: Vec<Change>,
     /// What is counted.
@@ -410,7 +410,7 @@ impl<D: Disk> Node<D> {
             all_told: true,
             halted: rolled_back(signed, size),
             failed,
-            listening: Vec::new(),
+            listening: Box::new(Vec::new),
             changes: Vec::new(),
             metrics: Metrics::default(),
             laps: Laps::default(),

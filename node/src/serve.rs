@@ -356,8 +356,9 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
     };
     let (piece_in, piece_out) = mpsc::unbounded_channel();
     let network = peers::start(settings, mail_in, piece_in).await?;
-    node.listening = network.listening();
-    let listening = node.listening.clone();
+    let listening = network.listening();
+    let asked = network.clone();
+    node.listening = Box::new(move || asked.listening());
 
     let (own_in, own_out) = mpsc::channel::<Input<Folder>>(OWN_WAITING);
     let (ended_in, ended) = oneshot::channel();

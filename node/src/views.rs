@@ -30,7 +30,7 @@ impl<D: Disk> Node<D> {
             key_set_version: set.version,
             key_set_expires: set.expires,
             key_sets: own.file(),
-            listening: self.listening.clone(),
+            listening: (self.listening)(),
             log_size: self.log().checkpoint().head().size,
             firearms: self.firearms().digest().map(|_| self.firearms().len() as u64),
             licences: self.licences().digest().map(|_| self.licences().len() as u64),
