@@ -269,7 +269,7 @@ code_list!(
         KitBuilt = "KIT_BUILT",
         LicensedProduction = "LICENSED_PRODUCTION",
         Printed = "3D_PRINTED",
-        /// From a deactivated one; the standard stands in [`Condition::deactivation_standard`].
+        /// From a deactivated one; the standard stands in [`Condition::deactivation_standard`](super::Condition::deactivation_standard).
         Reactivated = "REACTIVATED",
         Unknown = "UNKNOWN",
     }
