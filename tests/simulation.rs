@@ -23,6 +23,9 @@ use liaison_tests::{World, all_rows};
 /// Seeds of the usual run.
 const SEEDS: u64 = 300;
 
+/// A long run says how far it is each so many seeds.
+const PROGRESS: u64 = 1_000;
+
 #[test]
 fn nodes_keep_their_word_whatever_happens_to_them() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
@@ -37,6 +40,9 @@ fn nodes_keep_their_word_whatever_happens_to_them() {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
                 return;
+            }
+            if seed > 0 && seed % PROGRESS == 0 {
+                eprintln!("{seed} seeds begun, {} failed", failed.lock().expect("nobody panics here").len());
             }
             match catch_unwind(AssertUnwindSafe(|| rehearse(seed))) {
                 Ok(counts) => {
