@@ -5,6 +5,7 @@
 //! asks. Labels name admitted peers and codes of ours, so no stranger can make this longer. Never a content of messages.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,8 @@ pub struct PeerStanding {
     pub connected: bool,
     /// Messages of ours without its receipt.
     pub outbox: u64,
+    /// For how long the oldest of them has been without, in seconds.
+    pub oldest: u64,
     /// Exchanges with it that are open.
     pub open: u64,
     /// Entries of our log that it has not cosigned.
@@ -124,11 +127,13 @@ struct Inner {
     log_entries: Gauge,
     deadlines_overdue: Gauge,
     index_bytes: Gauge,
+    strangers: Counter,
     stages: [Histogram; Stage::ALL.len()],
     round_entries: Histogram,
     rounds: Counter,
     peer_connected: Family<OfPeer, Gauge>,
     peer_outbox: Family<OfPeer, Gauge>,
+    peer_oldest_unreceipted_seconds: Family<OfPeer, Gauge>,
     peer_open_exchanges: Family<OfPeer, Gauge>,
     peer_uncosigned: Family<OfPeer, Gauge>,
     peer_mail_seconds: Timed,
@@ -158,12 +163,14 @@ impl Default for Inner {
             log_entries: Gauge::default(),
             deadlines_overdue: Gauge::default(),
             index_bytes: Gauge::default(),
+            strangers: Counter::default(),
             stages: Stage::ALL
                 .map(|(_, stage_name)| stage.get_or_create_owned(&OfStage { stage: stage_name })),
             round_entries: Histogram::new(exponential_buckets(1.0, 2.0, 14)),
             rounds: Counter::default(),
             peer_connected: Family::default(),
             peer_outbox: Family::default(),
+            peer_oldest_unreceipted_seconds: Family::default(),
             peer_open_exchanges: Family::default(),
             peer_uncosigned: Family::default(),
             peer_mail_seconds: Timed::new_with_constructor(of_mail),
@@ -189,6 +196,9 @@ impl Default for Inner {
         all.register("peer_connected", help, inner.peer_connected.clone());
         let help = "Messages of ours without the peer's receipt";
         all.register("peer_outbox", help, inner.peer_outbox.clone());
+        let help = "For how long the oldest message of ours without the peer's receipt has been without, in seconds; 0 if \
+                    there is none";
+        all.register("peer_oldest_unreceipted_seconds", help, inner.peer_oldest_unreceipted_seconds.clone());
         let help = "Exchanges with the peer that are open";
         all.register("peer_open_exchanges", help, inner.peer_open_exchanges.clone());
         let help = "Entries of our log that the peer has not cosigned; a few stay so while nothing is said";
@@ -198,6 +208,8 @@ impl Default for Inner {
         let help = "Mail to the peer that got no response";
         all.register("peer_mail_failures", help, inner.peer_mail_failures.clone());
         all.register("refused", "Messages of the peer that were refused, by code", inner.refused.clone());
+        let help = "Connections that ended because no admitted peer has the identity they proved";
+        all.register("strangers", help, inner.strangers.clone());
         let help = "Requests to the API, by the status of the answer";
         all.register("api_requests", help, inner.api_requests.clone());
         Self { registry, ..inner }
@@ -256,20 +268,30 @@ impl Metrics {
         self.0.index_bytes.set(gauge(bytes));
     }
 
+    /// How many strangers knocked so far.
+    pub fn set_strangers(&self, strangers: u64) {
+        self.0.strangers.inner().store(strangers, Ordering::Relaxed);
+    }
+
     /// How everything else stands. Of peers that are not named nothing more is told.
     pub fn stand(&self, standing: &Standing) {
         let inner = &self.0;
         self.set_ready(standing.ready);
         inner.log_entries.set(gauge(standing.entries));
-        for family in
-            [&inner.peer_connected, &inner.peer_outbox, &inner.peer_open_exchanges, &inner.peer_uncosigned]
-        {
+        for family in [
+            &inner.peer_connected,
+            &inner.peer_outbox,
+            &inner.peer_oldest_unreceipted_seconds,
+            &inner.peer_open_exchanges,
+            &inner.peer_uncosigned,
+        ] {
             family.clear();
         }
         for peer in &standing.peers {
             let of = OfPeer::new(&peer.node);
             inner.peer_connected.get_or_create(&of).set(peer.connected.into());
             inner.peer_outbox.get_or_create(&of).set(gauge(peer.outbox));
+            inner.peer_oldest_unreceipted_seconds.get_or_create(&of).set(gauge(peer.oldest));
             inner.peer_open_exchanges.get_or_create(&of).set(gauge(peer.open));
             inner.peer_uncosigned.get_or_create(&of).set(gauge(peer.uncosigned));
         }
@@ -336,11 +358,13 @@ mod tests {
             node: node.clone(),
             connected: true,
             outbox: 2,
+            oldest: 6,
             open: 3,
             uncosigned: 4,
         });
         metrics.stand(&Standing { ready: true, entries: 9, peers: peers.into() });
         metrics.set_overdue(5);
+        metrics.set_strangers(8);
         let told = metrics.render();
         for line in [
             "liaison_ready 1\n",
@@ -354,6 +378,8 @@ mod tests {
             "liaison_round_seconds_count{stage=\"release\"} 1\n",
             "liaison_peer_connected{peer=\"ken.example/liaison\"} 1\n",
             "liaison_peer_outbox{peer=\"per.example/liaison\"} 2\n",
+            "liaison_peer_oldest_unreceipted_seconds{peer=\"per.example/liaison\"} 6\n",
+            "liaison_strangers_total 8\n",
             "liaison_peer_open_exchanges{peer=\"per.example/liaison\"} 3\n",
             "liaison_peer_uncosigned{peer=\"per.example/liaison\"} 4\n",
             "liaison_peer_mail_seconds_count{peer=\"per.example/liaison\"} 1\n",
@@ -365,7 +391,7 @@ mod tests {
         }
         assert!(told.ends_with("# EOF\n"));
 
-        let ken = PeerStanding { node: ken, connected: false, outbox: 0, open: 0, uncosigned: 0 };
+        let ken = PeerStanding { node: ken, connected: false, outbox: 0, oldest: 0, open: 0, uncosigned: 0 };
         metrics.stand(&Standing { ready: false, entries: 9, peers: vec![ken] });
         let told = metrics.render();
         assert!(!told.contains("per.example") && told.contains("liaison_ready 0\n"), "{told}");

@@ -631,10 +631,12 @@ impl<D: Disk> Node<D> {
         let entries = self.log.checkpoint().head().size;
         let peers = self.desk.peers().map(|(node, peer)| {
             let lane = self.lanes.get(node);
+            let oldest = peer.outbox().first_key_value().and_then(|(leaf, _)| self.log.record(*leaf).ok()?);
             metrics::PeerStanding {
                 node: node.clone(),
                 connected: lane.is_some_and(|lane| lane.connected),
                 outbox: peer.outbox().len() as u64,
+                oldest: oldest.map_or(0, |staged| self.clock.0.saturating_sub(staged.at.0)),
                 open: peer.open_exchanges(),
                 uncosigned: entries.saturating_sub(lane.map_or(0, |lane| lane.cosigned)),
             }
