@@ -379,10 +379,22 @@ impl<D: Disk> Node<D> {
             // Tables that know more than the log are not its tables, and others may be of another form.
             store.clear()?;
         }
+        let failed = RefCell::new(None);
+        let desk = Desk::open(us.clone(), &Shelves { store: &mut store, log: &log, failed: &failed });
+        if let Some(error) = failed.take() {
+            return Err(error.into());
+        }
+        store.check()?;
+        let desk = match desk {
+            Some(desk) => desk,
+            None => {
+                tracing::warn!("the index does not fit the log: it is made anew");
+                store.clear()?;
+                Desk::new(us)
+            }
+        };
         let reached = store.reached()?;
         let told = store.told()?;
-        let failed = RefCell::new(None);
-        let desk = Desk::open(us, &Shelves { store: &mut store, log: &log, failed: &failed });
         let time = match size.checked_sub(1) {
             Some(last) => log.record(LeafIndex(last))?.map(|staged| staged.at).unwrap_or_default(),
             None => Timestamp(0),

@@ -429,7 +429,7 @@ pub struct Store {
 
 /// Key of the row that says how many entries of the log the tables cover. Sorts before every table. It has the number of
 /// the rows' form: tables of another form cover nothing, and are made anew.
-const REACHED: &[u8] = b"!reached 2";
+const REACHED: &[u8] = b"!reached 3";
 /// Key of the row that says up to which day all who asked about licences were told of changes. Like the tables it can be
 /// done without: then it is looked further back.
 const TOLD: &[u8] = b"!told";
@@ -498,14 +498,11 @@ impl Store {
         let mut found = Vec::new();
         let held_back = self.held_back.range(prefix.clone()..);
         let mut held_back = held_back.take_while(|(key, _)| key.starts_with(&prefix)).peekable();
-        let mut find = |key: &[u8], row: &[u8]| found.push((key[1..].to_vec(), row.to_vec()));
-        let mut left = limit;
         let mut take = |key: &[u8], row: Option<&[u8]>| {
-            if let Some(row) = row.filter(|_| left > 0) {
-                find(key, row);
-                left -= 1;
+            if let Some(row) = row.filter(|_| found.len() < limit) {
+                found.push((key[1..].to_vec(), row.to_vec()));
             }
-            left > 0
+            found.len() < limit
         };
         self.note(self.rows.visit(&prefix, false, &mut |key, row| {
             let mut goes_on = limit > 0 && key.starts_with(&prefix);

@@ -2,8 +2,8 @@
 //!
 //! [`Desk::apply`] takes one recorded line and returns what is owed because of it; [`Desk::judge`] says whether a
 //! verified message may be recorded; [`Desk::check`] says whether an order may be given. Nothing else changes the
-//! desk's mind, so replaying the log gives the same desk. [`Desk::settle`] writes the rows of what changed, once a round. What it need not hold at hand lies on a [`Shelf`]:
-//! tables that can be rebuilt from the log, and the log's own records.
+//! desk's mind, so replaying the log gives the same desk. [`Desk::settle`] writes the rows of what changed, once a round.
+//! What it need not hold at hand lies on a [`Shelf`]: tables that can be rebuilt from the log, and the log's own records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use self::due::due_key;
 use self::judge::is_refusal;
-use self::peer::PeerRow;
 use self::rows::{
-    MAX_SHOWN, ROW, attempts, case_key, cut, licence_digest, message_id, peer_key, read, write,
+    MAX_SHOWN, ROW, attempts, case_key, cut, licence_digest, message_id, peer_key, places, read, write,
 };
 use crate::attachment::Attachment;
 use crate::authority::{By, Line, NodeId, StateCode, Timestamp};
@@ -59,7 +58,7 @@ const MAX_PLACES: usize = 120;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum Table {
-    /// Licence digest, peer, exchange: who asked about which licence.
+    /// Licence digest, peer, place of the opener: the exchange in which it asked about that licence.
     Asked = b'a',
     /// Licence digest and peer: in how many exchanges it asked about that licence.
     Attempts = b't',
@@ -81,7 +80,8 @@ pub enum Table {
     Outbox = b'o',
     /// Node id: what is held at hand of a peer; the empty key holds our own.
     Peer = b'p',
-    /// Peer's first admission and message id: the place of the first `msg.rcvd` or `denied` about it. Kept for ever.
+    /// Peer's first admission and message id: the place of the first `msg.rcvd` or `denied` about it. Kept for ever. What
+    /// opened an exchange has no row: that of the exchange says the same.
     Seen = b's',
     /// Peer's first admission, log and sequence number: the message that has it.
     Sequence = b'n',
@@ -209,13 +209,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The desk as the index has it; the log's tail is then applied to it.
-    pub fn open(us: NodeId, shelf: &impl Shelf) -> Self {
-        let own_row: OwnRow = read(shelf.get(Table::Peer, b"")).unwrap_or_default();
-        let mut desk = Self {
+    /// A desk before the first entry of its log.
+    pub fn new(us: NodeId) -> Self {
+        Self {
             us,
             own: None,
-            own_row,
+            own_row: OwnRow::default(),
             peers: BTreeMap::new(),
             at_hand: HashMap::new(),
             at_hand_bytes: 0,
@@ -223,19 +222,26 @@ impl Desk {
             ordered: None,
             changed: BTreeSet::new(),
             changed_peers: BTreeSet::new(),
-        };
-        for leaf in desk.own_row.key_sets.clone() {
-            if let Some(key_set) = shelf.record(leaf).as_ref().and_then(|staged| staged.record.key_set()) {
-                desk.extend_own(key_set);
-            }
         }
+    }
+
+    /// The desk as the index has it; the log's tail is then applied to it. `None` if the index cannot be what the log
+    /// made: a peer left out would be a peer forgotten.
+    pub fn open(us: NodeId, shelf: &impl Shelf) -> Option<Self> {
+        let mut desk = Self::new(us);
         for (key, row) in shelf.scan(Table::Peer, b"", usize::MAX) {
-            let node = std::str::from_utf8(&key).ok().and_then(|text| text.parse::<NodeId>().ok());
-            if let Some((node, row)) = node.zip(read::<PeerRow>(Some(row))) {
-                desk.peers.extend(Self::load_peer(&node, row, shelf).map(|peer| (node, peer)));
+            if key.is_empty() {
+                desk.own_row = read(Some(row))?;
+                for leaf in desk.own_row.key_sets.clone() {
+                    desk.extend_own(shelf.record(leaf)?.record.key_set()?);
+                }
+            } else {
+                let node: NodeId = std::str::from_utf8(&key).ok()?.parse().ok()?;
+                let peer = Self::load_peer(&node, read(Some(row))?, shelf)?;
+                desk.peers.insert(node, peer);
             }
         }
-        desk
+        Some(desk)
     }
 
     /// Who we are.
@@ -418,7 +424,7 @@ impl Desk {
     /// The exchanges in which others asked us about a licence.
     pub fn asked_about(&self, shelf: &impl Shelf, licence: &LicenceNo) -> Vec<MessageId> {
         let rows = shelf.scan(Table::Asked, licence_digest(licence).as_bytes(), usize::MAX);
-        rows.into_iter().filter_map(|(key, _)| message_id(key.get(key.len().checked_sub(32)?..)?)).collect()
+        rows.iter().filter_map(|(_, exchange)| message_id(exchange)).collect()
     }
 
     fn change_peer(&mut self, node: &NodeId, change: impl FnOnce(&mut Peer)) {
@@ -527,10 +533,8 @@ fn is_full(exchange: &Exchange) -> bool {
 
 /// An exchange as the log has it: folded from the records at its places.
 pub fn load_exchange(us: &NodeId, shelf: &impl Shelf, id: &MessageId) -> Option<Exchange> {
-    let places = shelf.get(Table::Exchange, id.0.as_bytes())?;
-    let mut records = places.chunks_exact(8).filter_map(|bytes| {
-        shelf.record(LeafIndex(u64::from_be_bytes(bytes.try_into().expect("chunks of 8"))))
-    });
+    let row = shelf.get(Table::Exchange, id.0.as_bytes())?;
+    let mut records = places(&row).filter_map(|leaf| shelf.record(leaf));
     let mut exchange = Exchange::open(us, &records.next()?)?;
     exchange.add_all(records);
     Some(exchange)

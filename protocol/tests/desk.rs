@@ -4,7 +4,7 @@ mod shelf;
 mod world;
 
 use liaison_protocol::authority::By;
-use liaison_protocol::desk::{Effect, Judgement, Shelf, Table};
+use liaison_protocol::desk::{Desk, Effect, Judgement, Shelf, Table};
 use liaison_protocol::entry::{Basis, IdempotencyKey, Record};
 use liaison_protocol::envelope;
 use liaison_protocol::fault::Fault;
@@ -67,6 +67,36 @@ fn what_was_refused_before_it_could_be_read_stays_refused_when_it_can_be() {
     assert_eq!(kenya.deliver(&PERU.node(), early.token()), Ok(Judgement::Repeated(refused)));
     let next = envelope::seal(opener(&PERU, &KENYA, 2, request()), "msg-2", &PERU.secret("msg-2"));
     assert_eq!(kenya.deliver(&PERU.node(), next.token()), Ok(Judgement::New));
+}
+
+#[test]
+fn what_was_taken_is_known_again_also_by_a_node_that_starts_anew() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    let second = PERU.seal(follow(&PERU, &KENYA, 2, first.id(), [Some(first.id()), None], withdrawal()));
+    let ours = kenya.send(KENYA.seal(opener(&KENYA, &PERU, 1, request())).token());
+    let mut places = Vec::new();
+    for message in [&first, &second] {
+        places.push(LeafIndex(kenya.shelf.records.len() as u64));
+        assert_eq!(kenya.deliver(&PERU.node(), message.token()), Ok(Judgement::New));
+    }
+    for _ in 0..2 {
+        for (message, place) in [&first, &second].into_iter().zip(&places) {
+            assert_eq!(kenya.deliver(&PERU.node(), message.token()), Ok(Judgement::Repeated(*place)));
+            // Nobody uses up another's message, and what we sent is not what we were sent.
+            assert_eq!(kenya.desk.seen(&kenya.shelf, &CHILE.node(), &message.id()), None);
+        }
+        assert_eq!(kenya.desk.seen(&kenya.shelf, &PERU.node(), &ours), None);
+        kenya.desk = Desk::open(KENYA.node(), &kenya.shelf).expect("what the log made");
+    }
+}
+
+#[test]
+fn a_peer_whose_row_cannot_be_read_is_not_left_out() {
+    let mut kenya = House::of(&KENYA);
+    assert!(Desk::open(KENYA.node(), &kenya.shelf).is_some());
+    kenya.shelf.put(Table::Peer, PERU.node().as_str().as_bytes(), b"{".to_vec());
+    assert!(Desk::open(KENYA.node(), &kenya.shelf).is_none());
 }
 
 #[test]

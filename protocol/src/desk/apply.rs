@@ -358,7 +358,9 @@ impl Desk {
         let Some(verified) = &staged.message else { return Vec::new() };
         let message = verified.message();
         let id = verified.exchange();
-        self.note_seen(shelf, &message.iss, &verified.id(), staged.leaf);
+        if message.thr.is_some() {
+            self.note_seen(shelf, &message.iss, &verified.id(), staged.leaf);
+        }
         if let Some(key) = self.peers.get(&message.iss).map(|peer| peer.sequence_key(message)) {
             shelf.put(Table::Sequence, &key, verified.id().0.as_bytes().to_vec());
         }
@@ -371,7 +373,7 @@ impl Desk {
         let sought = match message.body.subject() {
             Some(Subject::Licence(presented)) => {
                 let (licence, peer) = (&presented.licence_no, &message.iss);
-                shelf.put(Table::Asked, &asked_key(licence, peer, &id), Vec::new());
+                shelf.put(Table::Asked, &asked_key(licence, peer, staged.leaf), id.0.as_bytes().to_vec());
                 let attempts = attempts(shelf, licence, peer) + 1;
                 shelf.put(Table::Attempts, &attempts_key(licence, peer), attempts.to_be_bytes().to_vec());
                 Sought::Licence(presented.licence_no.clone())

@@ -1,7 +1,7 @@
 //! Whether what a peer sends may be recorded, and what is recorded of it if not.
 
 use super::peer::day;
-use super::rows::message_id;
+use super::rows::{message_id, places};
 use super::{Desk, Judgement, MAX_AHEAD, Peer, Shelf, Table, is_full};
 use crate::authority::{NodeId, Timestamp};
 use crate::entry::Record;
@@ -85,8 +85,21 @@ impl Desk {
     /// The place of the first `msg.rcvd` or `denied` about a message of this peer's. Kept apart by peer: nobody can use
     /// up another's message.
     pub fn seen(&self, shelf: &impl Shelf, from: &NodeId, id: &MessageId) -> Option<LeafIndex> {
-        let row = shelf.get(Table::Seen, &self.peers.get(from)?.seen_key(id))?;
+        let peer = self.peers.get(from)?;
+        let Some(row) = shelf.get(Table::Seen, &peer.seen_key(id)) else {
+            return self
+                .opening(shelf, id)
+                .filter(|leaf| *leaf >= peer.row.since && is_from(shelf, *leaf, from));
+        };
         Some(LeafIndex(u64::from_be_bytes(row.try_into().ok()?)))
+    }
+
+    /// Where our log holds what opened an exchange.
+    fn opening(&self, shelf: &impl Shelf, id: &MessageId) -> Option<LeafIndex> {
+        match self.held(id) {
+            Some(exchange) => exchange.places().first().copied(),
+            None => places(&shelf.get(Table::Exchange, id.0.as_bytes())?).next(),
+        }
     }
 
     /// Only what was not seen before is recorded with its id: there is no earlier place to be kept.
@@ -139,6 +152,12 @@ impl Desk {
         let number = verified.filter(|_| counts).map(|verified| Number::of(verified.message()));
         Some(Record::Denied { from: from.clone(), fault, id, exchange, number, uncounted })
     }
+}
+
+/// Whether a place of our log holds a message that came from `node`.
+fn is_from(shelf: &impl Shelf, leaf: LeafIndex, node: &NodeId) -> bool {
+    let staged = shelf.record(leaf);
+    staged.is_some_and(|staged| matches!(&staged.record, Record::Received { from, .. } if from == node))
 }
 
 /// Whether what was seen of a message is that it was refused for good.

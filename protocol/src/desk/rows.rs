@@ -7,7 +7,7 @@ use crate::authority::{Line, NodeId};
 use crate::entry::IdempotencyKey;
 use crate::json;
 use crate::licence::LicenceNo;
-use crate::merkle::Hash;
+use crate::merkle::{Hash, LeafIndex};
 use crate::message::MessageId;
 
 /// Longest row of the index, in bytes.
@@ -33,6 +33,11 @@ pub(super) fn note_key(shelf: &mut impl Shelf, key: &IdempotencyKey, exchange: &
     shelf.put(Table::Key, key.key.as_str().as_bytes(), row);
 }
 
+/// The places in the row of an exchange.
+pub(super) fn places(row: &[u8]) -> impl Iterator<Item = LeafIndex> {
+    row.chunks_exact(8).map(|bytes| LeafIndex(u64::from_be_bytes(bytes.try_into().expect("chunks of 8"))))
+}
+
 pub(super) fn message_id(bytes: &[u8]) -> Option<MessageId> {
     Some(MessageId(Hash::from_bytes(bytes.try_into().ok()?)))
 }
@@ -56,8 +61,8 @@ pub(super) fn attempts(shelf: &impl Shelf, licence: &LicenceNo, peer: &NodeId) -
     row.and_then(|row| row.try_into().ok()).map_or(0, u64::from_be_bytes)
 }
 
-pub(super) fn asked_key(licence: &LicenceNo, peer: &NodeId, exchange: &MessageId) -> Vec<u8> {
-    [attempts_key(licence, peer).as_slice(), exchange.0.as_bytes()].concat()
+pub(super) fn asked_key(licence: &LicenceNo, peer: &NodeId, opener: LeafIndex) -> Vec<u8> {
+    [attempts_key(licence, peer).as_slice(), &opener.0.to_be_bytes()].concat()
 }
 
 /// A line has no NUL, so this separates.

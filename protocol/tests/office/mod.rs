@@ -95,7 +95,7 @@ impl Office {
         let signed = sign(seed, set);
         let us = signed.set().node.clone();
         let mut office = Self {
-            desk: Desk::open(us.clone(), &Memory::default()),
+            desk: Desk::new(us.clone()),
             shelf: Memory::default(),
             now: NOW,
             seed,

@@ -267,8 +267,7 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new(us: NodeId) -> Self {
-        let shelf = Memory::default();
-        Self { desk: Desk::open(us.clone(), &shelf), us, shelf, now: START.plus(DAY) }
+        Self { desk: Desk::new(us.clone()), us, shelf: Memory::default(), now: START.plus(DAY) }
     }
 
     /// A house of `us` that has admitted the other States of the cast.

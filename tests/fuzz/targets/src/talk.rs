@@ -193,7 +193,7 @@ impl Talk {
     /// The node stops and starts: what is at hand is what the shelf has.
     fn reopen(&mut self, one: usize) {
         let office = &mut self.offices[one];
-        office.desk = Desk::open(office.us(), &office.shelf);
+        office.desk = Desk::open(office.us(), &office.shelf).expect("what the log made");
     }
 
     fn set_rules(&mut self, one: usize, other: usize, how: usize) {
@@ -410,7 +410,7 @@ impl Talk {
     fn each_desk_is_a_function_of_its_log(&self) {
         for office in &self.offices {
             let mut again = Memory::default();
-            let mut desk = Desk::open(office.us(), &again);
+            let mut desk = Desk::new(office.us());
             for staged in Self::records(office) {
                 let bytes = serde_json::to_vec(&staged.record).expect("string keys");
                 let record = Record::parse(&bytes).expect("what we write we read");
@@ -428,7 +428,7 @@ impl Talk {
                 let held = office.shelf.scan(table, &[], usize::MAX).len();
                 assert_eq!(held, again.scan(table, &[], usize::MAX).len(), "{table:?}");
             }
-            let reopened = Desk::open(office.us(), &office.shelf);
+            let reopened = Desk::open(office.us(), &office.shelf).expect("what the log made");
             for other in [&desk, &reopened] {
                 assert_eq!(other.next_due(&office.shelf), office.desk.next_due(&office.shelf));
                 for (node, peer) in office.desk.peers() {
