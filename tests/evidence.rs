@@ -459,7 +459,7 @@ fn a_person_is_in_a_part_and_nowhere_else_and_stays_at_home_if_so_wished() {
 }
 
 #[test]
-fn r_12_5a_what_is_given_out_and_what_is_refused_is_recorded() {
+fn breach_of_a_handling_rule_r_12_5a_what_is_given_out_and_what_is_refused_is_recorded() {
     let held = held();
     let export = |house: &House, purpose: &str, whom: &str| {
         let out = held.folder.path().join("given.tar").display().to_string();

@@ -206,6 +206,12 @@ impl Pair {
         self.nodes[side] = open(side, &self.kept[side]).0;
     }
 
+    /// A node goes on from a copy of its folder as it stands, on a machine that has no index.
+    pub fn restore(&mut self, side: usize) {
+        self.kept[side] = Kept { disk: self.kept[side].disk.copy(), rows: Arc::default() };
+        self.restart(side);
+    }
+
     /// A node goes on from an old copy of its folder.
     pub fn roll_back(&mut self, side: usize, start: &Start) {
         self.kept[side] = start.0[side].copy();

@@ -137,7 +137,7 @@ fn read_all(log: &Log<SimDisk>, size: u64, what: &str) {
 }
 
 #[test]
-fn whatever_operation_fails_nothing_told_is_missing() {
+fn power_cut_or_whatever_operation_fails_and_nothing_told_is_missing() {
     let disk = SimDisk::new(Dice::new(0));
     play(&disk, &mut Told::default()).expect("nothing fails");
     let operations = disk.operations();

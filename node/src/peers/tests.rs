@@ -59,6 +59,10 @@ impl Node {
         self.network.listening()[0].clone()
     }
 
+    fn port(&self) -> u16 {
+        self.address().rsplit('/').next().and_then(|port| port.parse().ok()).expect("a port")
+    }
+
     /// How others list it.
     fn listed(&self) -> PeerAddress {
         listed(self.name.as_str(), &[self.seed], &[&self.address()])
@@ -176,7 +180,7 @@ struct Line {
 
 impl Wire {
     async fn to(node: &Node) -> Self {
-        let port: u16 = node.address().rsplit('/').next().and_then(|port| port.parse().ok()).expect("a port");
+        let port = node.port();
         // A long wire with little room in it: what is not taken stays with the one who sends it.
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -365,7 +369,7 @@ async fn a_stranger_gets_nowhere_and_is_counted() {
 #[tokio::test]
 async fn a_stranger_who_dallies_holds_few_places_and_not_for_long() {
     let (mut ken, per) = pair().await;
-    let port: u16 = per.address().rsplit('/').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port = per.port();
     let to = per.name.clone();
     let mut dalliers = Vec::new();
     for _ in 0..3 * MAX_PENDING_FROM_ONE {
@@ -825,6 +829,34 @@ async fn connections_use_tls_1_3_with_the_hybrid_group() {
     let hello = ServerHello::read(&said).expect("a ServerHello after the choice of TLS");
     // RFC 8446, section 4.2.1; draft-ietf-tls-ecdhe-mlkem, X25519MLKEM768.
     assert_eq!(hello, ServerHello { version: 0x0304, group: 0x11ec });
+}
+
+#[tokio::test]
+async fn man_in_the_middle_downgrade_to_another_security_or_an_older_tls_is_refused() {
+    let per = Node::start("PER", 2).await;
+    let mut line = TcpStream::connect(("127.0.0.1", per.port())).await.expect("it listens");
+    // multistream-select: what a node does not speak it answers with "na".
+    let named = |name: &str| [&[name.len() as u8 + 1], name.as_bytes(), b"\n"].concat();
+    let greeting = named("/multistream/1.0.0");
+    let proposed = ["/noise", "/plaintext/2.0.0", "/tls/1.0.0"].map(named);
+    line.write_all(&[greeting.clone(), proposed.concat()].concat()).await.expect("it listens");
+    let expected = [greeting, named("na"), named("na"), named("/tls/1.0.0")].concat();
+    let mut said = vec![0; expected.len()];
+    timeout(HANDSHAKE_TIMEOUT, line.read_exact(&mut said)).await.expect("in time").expect("an answer");
+    assert_eq!(said, expected);
+
+    // A ClientHello without `supported_versions` offers TLS 1.2 at most (RFC 8446, appendix D.2).
+    let suites_and_compression = [0, 2, 0xc0, 0x2b, 1, 0];
+    let extensions = [0, 16, 0, 10, 0, 4, 0, 2, 0, 0x1d, 0, 13, 0, 4, 0, 2, 8, 7];
+    let hello = [&[3, 3], [7; 32].as_slice(), &[0], &suites_and_compression, &extensions].concat();
+    let length = hello.len() as u8;
+    let record = [&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length], hello.as_slice()].concat();
+    line.write_all(&record).await.expect("it listens");
+    let mut said = Vec::new();
+    timeout(HANDSHAKE_TIMEOUT, line.read_to_end(&mut said)).await.expect("it ends").expect("in order");
+    // A fatal alert: protocol_version.
+    assert_eq!(said, [0x15, 3, 3, 0, 2, 2, 70]);
+    per.stop().await;
 }
 
 /// What a server chose, as RFC 8446, section 4.1.3 puts it.
