@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
@@ -153,6 +154,31 @@ fn a_node_leaves_no_core_dump() {
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).expect("there is one");
     let words: Vec<_> = core.split_whitespace().take(2).collect();
     assert_eq!(words, ["0", "0"], "{limits}");
+}
+
+#[test]
+fn the_certificate_of_the_door_is_made_anew_and_the_old_one_lets_nobody_in() {
+    let mut ken = House::new("KEN");
+    ken.start();
+    let old = fs::read(ken.at("api/certificate.pem")).expect("init made it");
+    for again in 0..2 {
+        // What an attempt left that was broken off is in nobody's way.
+        fs::write(ken.at("api/certificate.pem.new"), "half").expect("ours");
+        let made = ken.liaison_node(&["certificate"]);
+        assert!(made.status.success() && said(&made).contains("next start"), "{again}: {}", said(&made));
+    }
+    assert!(ken.at("api/certificate.pem.old").exists() && ken.at("api/certificate.key.old").exists());
+    let mode = fs::metadata(ken.at("api/certificate.key")).expect("it was made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // The node that runs still shows the old one.
+    assert!(!ken.liaison(&["node"]).status.success());
+    ken.stop();
+    ken.start();
+    let shown = ken.liaison(&["node"]);
+    assert!(shown.status.success(), "{}", said(&shown));
+    fs::write(ken.at("api/certificate.pem"), old).expect("ours");
+    let refused = ken.liaison(&["node"]);
+    assert!(!refused.status.success() && said(&refused).contains("certificate"), "{}", said(&refused));
 }
 
 // How it stands.

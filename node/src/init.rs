@@ -281,6 +281,36 @@ pub fn make_token(folder: &Path, holder: &OfficerId) -> Result<PathBuf, InitErro
     Ok(path)
 }
 
+/// Make the certificate of the operators' door and its key anew. They are in force from the node's next start; those before
+/// stay beside them, with `.old` behind their names.
+pub fn renew_certificate(api: &Api, now: Timestamp) -> Result<(), InitError> {
+    let (certificate, key) = http::make_certificate(now)?;
+    let beside = |path: &Path, ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let both = [(&api.key, key.as_bytes()), (&api.certificate, certificate.as_bytes())];
+    for (path, pem) in both {
+        let at = |source| InitError::Io { path: path.clone(), source };
+        let new = beside(path, ".new");
+        // What an attempt left that was broken off.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+            _ => secret_file(&new, pem)?,
+        }
+        hand_over(&new, new.parent().unwrap_or(&new))?;
+    }
+    for (path, _) in both {
+        let at = |source| InitError::Io { path: path.clone(), source };
+        if path.exists() {
+            fs::rename(path, beside(path, ".old")).map_err(at)?;
+        }
+        fs::rename(beside(path, ".new"), path).map_err(at)?;
+    }
+    Ok(())
+}
+
 /// Write a profile of the command `liaison` to the new folder `folder`: where the operators' door is, its certificate, and
 /// the token in the file `token`.
 pub fn make_profile(api: &Api, token: &Path, folder: &Path) -> Result<(), InitError> {

@@ -39,6 +39,14 @@ const NEEDS_A_PERSON: u8 = 78;
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make the certificate of the operators' door anew, for two years; in force from the node's next start
+    ///
+    /// Those before stay beside it, with `.old` behind their names. Who has a copy of the old one, in a profile, needs the
+    /// new one.
+    Certificate {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// Check the configuration, keys, tokens, log and index of a node that is stopped, and say what to do
     Check {
         #[command(flatten)]
@@ -236,6 +244,7 @@ fn forbid_core_dumps() -> Outcome {
 
 fn obey(command: Command) -> Outcome {
     match command {
+        Command::Certificate { config } => certificate(&config.path()),
         Command::Check { config } => check(&config.path()),
         Command::Config => {
             print!("{}", Config::example().write());
@@ -368,6 +377,14 @@ fn token(config: &Path, holder: &OfficerId, profile: Option<&Path>) -> Outcome {
         println!("{}: to be handed to {holder}, who alone may read it", profile.display());
     }
     println!("It is in force from the node's next start.");
+    Ok(())
+}
+
+fn certificate(config: &Path) -> Outcome {
+    let config = Config::read(config)?;
+    init::renew_certificate(&config.api, serve::clock())?;
+    println!("{}", config.api.certificate.display());
+    println!("It is in force from the node's next start. Profiles with a copy of the old one need this one.");
     Ok(())
 }
 
