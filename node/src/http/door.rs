@@ -2,15 +2,18 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State as Held};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use futures::{StreamExt as _, stream};
 use liaison_protocol::authority::OfficerId;
 use liaison_protocol::merkle::Hash;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -134,11 +137,14 @@ pub(super) fn holders(tokens: Vec<Token>) -> Result<Vec<Holder>, HttpError> {
     for Token { holder, secret } in tokens {
         let digest = Hash::of(secret.as_bytes());
         if secret.len() < MIN_TOKEN || !secret.bytes().all(|b| b.is_ascii_graphic()) {
-            let why = "is not one of ours: at least 32 visible ASCII characters";
+            let why = "is not one of ours, which have at least 32 visible ASCII characters: make it with `liaison-node token`";
             return Err(HttpError::Token { holder, why });
         }
         if holders.iter().any(|other| other.digest == digest) {
-            return Err(HttpError::Token { holder, why: "belongs to another holder too" });
+            return Err(HttpError::Token {
+                holder,
+                why: "belongs to another holder too: take one of the two files away, and make a token with `liaison-node token`",
+            });
         }
         holders.push(Holder { who: holder, digest });
     }
@@ -199,8 +205,14 @@ pub(super) async fn attend(
 ) -> Response {
     let method = request.method().clone();
     let began = Instant::now();
+    let (request, is_read) = watched(request);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if !is_read.load(Ordering::Relaxed) {
+        // What is left of the body is not read: nothing more can be said on this connection, and whoever keeps it for the
+        // next request finds it closed.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // The template of the path: the path itself may name an exchange or a peer.

@@ -2,455 +2,19 @@
 
 use super::*;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
 
-use liaison_protocol::handling::Recipient;
 use liaison_protocol::key_set;
-use liaison_protocol::merkle::Hash;
-use liaison_protocol::operator::{Act, Problem};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use self::bureau::{Bureau, view};
+use self::visitor::{Visitor, rehearse, rehearse_with, settings, token};
 use super::asked::{HUGE, LARGE, SMALL};
 
-/// A node that believes whatever it is told.
-#[derive(Default)]
-struct Bureau(Mutex<Books>);
-
-#[derive(Default)]
-struct Books {
-    peers: BTreeMap<String, PeerView>,
-    exchanges: Vec<ExchangeView>,
-    keys: BTreeMap<String, (Hash, usize)>,
-    key_sets: String,
-    licences: u64,
-    attachments: Vec<(Attachment, Vec<u8>)>,
-    /// What was ordered, and by whom.
-    orders: Vec<String>,
-    asked: Option<Filter>,
-    asleep: bool,
-}
-
-impl Bureau {
-    fn answer<T: Send + 'static>(
-        &self,
-        take: impl FnOnce(&mut Books) -> Result<T, Mistake>,
-    ) -> Answer<'_, T> {
-        let mut books = self.0.lock().expect("not poisoned");
-        if books.asleep {
-            return Box::pin(std::future::pending());
-        }
-        Box::pin(std::future::ready(take(&mut books)))
-    }
-}
-
-impl Books {
-    fn node(&self) -> NodeView {
-        view(json!({
-            "node": KENYA, "state": "KEN", "authority": "Firearms Licensing Board",
-            "functions": ["ART13_CONTACT"], "fingerprint": "00aa 11bb", "key_set_version": 1,
-            "key_set_expires": 1_890_000_000, "key_sets": self.key_sets, "listening": [],
-            "log_size": self.orders.len(), "licences": self.licences, "version": "0.1.0",
-        }))
-    }
-
-    fn peer(&mut self, name: &str) -> Result<&mut PeerView, Mistake> {
-        self.peers.get_mut(name).ok_or_else(|| Mistake::Unknown(format!("no peer {name}")))
-    }
-
-    fn exchange(&mut self, id: &str) -> Result<&mut ExchangeView, Mistake> {
-        let mut found = self.exchanges.iter_mut().filter(|e| e.summary.id.to_string().starts_with(id));
-        found.next().ok_or_else(|| Mistake::Unknown(format!("no exchange {id}")))
-    }
-
-    fn order(&mut self, who: &OfficerId, what: impl Into<String>) {
-        self.orders.push(format!("{who}: {}", what.into()));
-    }
-}
-
-impl Operator for Bureau {
-    fn node(&self) -> Answer<'_, NodeView> {
-        self.answer(|books| Ok(books.node()))
-    }
-
-    fn install_key_set(&self, who: OfficerId, request: InstallRequest) -> Answer<'_, NodeView> {
-        self.answer(|books| {
-            books.order(&who, "install");
-            books.key_sets = request.key_set;
-            Ok(books.node())
-        })
-    }
-
-    fn peers(&self) -> Answer<'_, Vec<PeerView>> {
-        self.answer(|books| Ok(books.peers.values().cloned().collect()))
-    }
-
-    fn peer(&self, name: String) -> Answer<'_, PeerView> {
-        self.answer(move |books| books.peer(&name).cloned())
-    }
-
-    fn admit(&self, who: OfficerId, request: AdmitRequest) -> Answer<'_, PeerView> {
-        self.answer(|books| {
-            books.order(&who, "admit");
-            let peer: PeerView = view(json!({
-                "node": request.key_sets.split('\n').next(), "state": "PER", "authority": "SUCAMEC",
-                "functions": ["EXPORT_LICENSING"], "contact": {}, "fingerprint": request.fingerprint,
-                "key_set_version": 1, "key_set_expires": 1_890_000_000, "standing": "active",
-                "admitted": 1_790_000_000, "channel": request.channel, "rules": {}, "connected": false,
-                "undelivered": 0, "open_exchanges": 0,
-            }));
-            books.peers.insert(peer.node.to_string(), peer.clone());
-            Ok(peer)
-        })
-    }
-
-    fn remove(&self, who: OfficerId, name: String, request: RemoveRequest) -> Answer<'_, ()> {
-        self.answer(move |books| {
-            books.peer(&name)?;
-            books.order(&who, format!("remove, {}", request.reason));
-            books.peers.remove(&name);
-            Ok(())
-        })
-    }
-
-    fn test(&self, name: String) -> Answer<'_, PeerTestView> {
-        self.answer(move |books| {
-            books.peer(&name)?;
-            Ok(view(json!({"peer": name, "passed": true, "steps": []})))
-        })
-    }
-
-    fn set_rules(&self, who: OfficerId, name: String, rules: Rules) -> Answer<'_, PeerView> {
-        self.answer(move |books| {
-            books.order(&who, "rules");
-            let peer = books.peer(&name)?;
-            peer.rules = rules;
-            Ok(peer.clone())
-        })
-    }
-
-    fn exchanges(&self, filter: Filter) -> Answer<'_, ExchangePage> {
-        self.answer(move |books| {
-            let mut exchanges: Vec<_> = books.exchanges.iter().rev().map(|e| e.summary.clone()).collect();
-            exchanges.retain(|exchange| filter.after.is_none_or(|leaf| exchange.leaf < leaf));
-            let more = exchanges.len() > filter.limit;
-            exchanges.truncate(filter.limit);
-            let next = exchanges.last().filter(|_| more).map(|last| cursor(last.leaf));
-            books.asked = Some(filter);
-            Ok(ExchangePage { exchanges, next })
-        })
-    }
-
-    fn exchange(&self, id: String) -> Answer<'_, ExchangeView> {
-        self.answer(move |books| books.exchange(&id).cloned())
-    }
-
-    fn open(&self, who: OfficerId, key: IdempotencyKey, request: OpenRequest) -> Answer<'_, Opened> {
-        self.answer(move |books| {
-            let leaf = books.exchanges.len();
-            match books.keys.get(key.key.as_str()) {
-                Some((digest, _)) if *digest != key.digest => return Err(Mistake::KeyReused),
-                Some((_, at)) => return Ok(Opened { view: books.exchanges[*at].clone(), new: false }),
-                None => books.keys.insert(key.key.to_string(), (key.digest, leaf)),
-            };
-            books.order(request.officer.as_ref().unwrap_or(&who), "open");
-            let exchange: ExchangeView = view(json!({
-                "id": Hash::of(&leaf.to_be_bytes()), "kind": "licence-verification-request",
-                "peer": request.peer, "side": "requesting", "state": "requested",
-                "subject": request.opening.question.body().subject().map(|subject| subject.to_string()), "for_officer": false,
-                "opened": 1_790_000_000, "updated": 1_790_000_000, "leaf": leaf,
-                "acts": ["withdraw"], "timeline": [],
-            }));
-            books.exchanges.push(exchange.clone());
-            Ok(Opened { view: exchange, new: true })
-        })
-    }
-
-    fn act(
-        &self,
-        who: OfficerId,
-        key: Option<IdempotencyKey>,
-        id: String,
-        request: ActRequest,
-    ) -> Answer<'_, ExchangeView> {
-        self.answer(move |books| {
-            if let Some(IdempotencyKey { key, digest }) = key
-                && books.keys.insert(key.to_string(), (digest, 0)).is_some_and(|(held, _)| held != digest)
-            {
-                return Err(Mistake::KeyReused);
-            }
-            let exchange = books.exchange(&id)?;
-            if !matches!(request.act, Act::Withdraw { .. }) {
-                return Err(Mistake::Forbidden("only the requested State answers".into()));
-            }
-            exchange.summary.state = State::Withdrawn;
-            let exchange = exchange.clone();
-            books.order(&who, "withdraw");
-            Ok(exchange)
-        })
-    }
-
-    fn put_attachment(&self, who: OfficerId, upload: Upload) -> Answer<'_, Attachment> {
-        self.answer(move |books| {
-            books.order(&who, "attach");
-            let attachment = Attachment {
-                digest: Hash::of(&upload.content),
-                salt: "AAAAAAAAAAAAAAAAAAAAAA".into(),
-                length: upload.content.len() as u64,
-                media_type: upload.media_type,
-                name: upload.name,
-                view: upload.view.map(liaison_protocol::handling::Coded::Known),
-            };
-            books.attachments.push((attachment.clone(), upload.content));
-            Ok(attachment)
-        })
-    }
-
-    fn attachment(&self, exchange: String, digest: String) -> Answer<'_, Content> {
-        self.answer(move |books| {
-            books.exchange(&exchange)?;
-            let found = books.attachments.iter().find(|(held, _)| held.digest.to_string() == digest);
-            let (attachment, content) = found.cloned().ok_or_else(|| Mistake::Unknown("no such".into()))?;
-            if content == b"pending" {
-                return Err(Mistake::Forbidden("pending".into()));
-            }
-            let read = move |offset: u64, length: u32| {
-                let rest = &content[offset as usize..];
-                Ok(rest[..rest.len().min(length as usize)].to_vec())
-            };
-            Ok(Content { attachment, read: Arc::new(read) })
-        })
-    }
-
-    fn import_firearms(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, FirearmsView> {
-        self.answer(move |books| {
-            books.order(&who, "import firearms");
-            Ok(FirearmsView { firearms: csv.iter().filter(|byte| **byte == b'\n').count() as u64 })
-        })
-    }
-
-    fn cases(&self) -> Answer<'_, Vec<CaseView>> {
-        self.answer(|_| Ok(Vec::new()))
-    }
-
-    fn case(&self, trace_case: Line) -> Answer<'_, CaseView> {
-        self.answer(move |_| Err(Mistake::Unknown(format!("no trace case {trace_case}"))))
-    }
-
-    fn conclude(&self, _: OfficerId, trace_case: Line, _: TraceOutcome) -> Answer<'_, CaseView> {
-        self.case(trace_case)
-    }
-
-    fn evidence(
-        &self,
-        who: OfficerId,
-        id: String,
-        request: EvidenceRequest,
-    ) -> Answer<'_, (MessageId, Vec<u8>)> {
-        self.answer(move |books| {
-            let exchange = books.exchange(&id)?.summary.id;
-            books.order(&who, format!("evidence for {}", request.recipient));
-            match request.recipient {
-                Recipient::State(_) => Err(Mistake::Withheld("not for that State".into())),
-                _ => Ok((exchange, b"the archive".to_vec())),
-            }
-        })
-    }
-
-    fn import_licences(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, ImportView> {
-        self.answer(move |books| {
-            books.order(&who, "import");
-            books.licences = csv.iter().filter(|byte| **byte == b'\n').count() as u64;
-            Ok(ImportView { licences: books.licences, notices: 0 })
-        })
-    }
-
-    fn checkpoint(&self) -> Answer<'_, CheckpointView> {
-        self.answer(|_| Err(Mistake::NotReady("the key file is not readable".into())))
-    }
-
-    fn inclusion(&self, leaf: u64) -> Answer<'_, InclusionView> {
-        self.answer(move |_| Ok(InclusionView { entry: format!("entry {leaf}"), proof: String::new() }))
-    }
-
-    fn consistency(&self, from: u64, to: u64) -> Answer<'_, ConsistencyView> {
-        self.answer(move |_| Ok(ConsistencyView { from, to, proof: vec![Hash::ZERO] }))
-    }
-
-    fn events(&self, after: Option<u64>) -> Answer<'_, Following> {
-        use futures::StreamExt;
-        let exchange = move |leaf: u64| {
-            view(json!({
-                "event": "exchange", "leaf": leaf, "exchange": Hash::of(&leaf.to_be_bytes()), "peer": PERU,
-                "kind": "licence-verification-request", "side": "requesting", "state": "requested",
-                "for_officer": false,
-            }))
-        };
-        let first = after.map_or(0, |after| after + 1);
-        let stays = futures::stream::pending();
-        self.answer(move |_| match after {
-            // More than any reader takes.
-            Some(99) => Ok(futures::stream::iter(0..1_000_000).map(exchange).boxed()),
-            _ => Ok(futures::stream::iter(first..first + 2).map(exchange).chain(stays).boxed()),
-        })
-    }
-
-    fn observe(&self) -> Answer<'_, ()> {
-        self.answer(|_| Ok(()))
-    }
-
-    fn ready(&self) -> Answer<'_, ReadyView> {
-        let ready = !self.0.lock().expect("not poisoned").asleep;
-        Box::pin(std::future::ready(Ok(ReadyView { ready, why: (!ready).then(|| "asleep".into()) })))
-    }
-}
-
-fn view<T: DeserializeOwned>(json: Value) -> T {
-    serde_json::from_value(json).expect("a view")
-}
-
-/// A door on a free port and somebody who knocks.
-struct Visitor {
-    address: SocketAddr,
-    tls: Arc<rustls::ClientConfig>,
-    bureau: Arc<Bureau>,
-    token: String,
-    used: Mutex<BTreeSet<String>>,
-    closing: watch::Sender<bool>,
-}
-
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Reply {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    fn has(&self, header: &str) -> bool {
-        self.head.lines().any(|line| line == header)
-    }
-
-    /// The detail of a problem, which is all that such a reply may be.
-    fn problem(&self, status: u16) -> String {
-        assert_eq!(self.status, status, "{}", self.body);
-        assert!(self.has("content-type: application/problem+json"), "{}", self.head);
-        let problem: Problem = view(self.json());
-        assert_eq!((problem.kind.as_str(), problem.status), ("about:blank", status));
-        assert!(!problem.title.is_empty());
-        problem.detail
-    }
-}
-
-impl Visitor {
-    fn connect(&self) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
-        let name = rustls::pki_types::ServerName::from(self.address.ip());
-        let client = rustls::ClientConnection::new(self.tls.clone(), name).expect("a client");
-        rustls::StreamOwned::new(client, TcpStream::connect(self.address).expect("listening"))
-    }
-
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let mut stream = self.connect();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if !body.is_empty() {
-            head += &format!("content-length: {}\r\n", body.len());
-        }
-        stream.write_all(format!("{head}\r\n").as_bytes()).expect("taken");
-        stream.write_all(body).expect("taken");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let status = head[9..12].parse().expect("a status");
-        assert!(head.contains("\r\ncache-control: no-store"), "{head}");
-        assert!(head.contains("\r\nx-content-type-options: nosniff"), "{head}");
-        Reply { status, head: head.into(), body: body.into() }
-    }
-
-    /// Ask as a holder of a token, and note which route it was.
-    fn ask(&self, method: &str, path: &str, body: Value) -> Reply {
-        self.ask_with(method, path, &[], body)
-    }
-
-    fn ask_with(&self, method: &str, path: &str, more: &[(&str, &str)], body: Value) -> Reply {
-        let bearer = format!("Bearer {}", self.token);
-        let mut headers = vec![("authorization", bearer.as_str())];
-        headers.extend(more);
-        let bytes = match &body {
-            Value::Null => Vec::new(),
-            Value::String(list) => {
-                headers.push(("content-type", "text/csv; charset=utf-8"));
-                list.as_bytes().to_vec()
-            }
-            body => {
-                headers.push(("content-type", "application/json"));
-                body.to_string().into_bytes()
-            }
-        };
-        let plain = path.split('?').next().expect("a path");
-        self.used.lock().expect("not poisoned").insert(format!("{method} {plain}"));
-        self.send(method, path, &headers, &bytes)
-    }
-}
-
-fn token(holder: &str, random: u8) -> Token {
-    Token { holder: holder.parse().expect("an officer"), secret: make_token([random; 32]) }
-}
-
-fn settings(folder: &FilePath) -> Settings {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let (certificate, key) = make_certificate(Timestamp(now.as_secs())).expect("a certificate");
-    std::fs::write(folder.join("api.pem"), certificate).expect("written");
-    std::fs::write(folder.join("api.key"), key.as_bytes()).expect("written");
-    let only_us = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(folder.join("api.key"), only_us).expect("the mode is set");
-    Settings {
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        allow_remote: false,
-        certificate: folder.join("api.pem"),
-        key: folder.join("api.key"),
-        tokens: vec![token("okello", 7), token("customs-1", 8)],
-        metrics: Metrics::default(),
-    }
-}
-
-fn rehearse_with(bounds: Bounds, play: impl FnOnce(&Visitor)) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let settings = settings(folder.path());
-    let root = CertificateDer::from_pem_file(&settings.certificate).expect("a certificate");
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(root).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let bureau = Arc::new(Bureau::default());
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let server = runtime.block_on(async { open_door(settings, bureau.clone(), bounds) }).expect("open");
-    play(&Visitor {
-        address: server.address(),
-        tls: Arc::new(tls),
-        bureau,
-        token: make_token([7; 32]).to_string(),
-        used: Mutex::default(),
-        closing: server.closing.clone(),
-    });
-    runtime.block_on(server.shutdown());
-}
-
-fn rehearse(play: impl FnOnce(&Visitor)) {
-    rehearse_with(Bounds::default(), play);
-}
+mod bureau;
+mod visitor;
 
 const KENYA: &str = "firearms.example.ke/liaison";
 const PERU: &str = "armas.example.pe/liaison";
@@ -807,19 +371,47 @@ fn a_body_has_a_limit() {
         }
         let headers = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
         assert_eq!(visitor.send("PUT", "/v1/licences", &headers, &vec![b'\n'; HUGE]).status, 200);
+    });
+}
 
-        // Whoever would keep the connection is told that it ends.
-        let mut stream = visitor.connect();
+#[test]
+fn whoever_is_answered_before_all_was_heard_is_told_that_the_connection_ends() {
+    rehearse(|visitor| {
         let size = SMALL + 1;
-        let head = format!(
-            "POST /v1/exchanges HTTP/1.1\r\nhost: localhost\r\nauthorization: {bearer}\r\n\
-             content-type: application/json\r\ncontent-length: {size}\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).expect("taken");
-        stream.write_all(&vec![b' '; size]).expect("taken");
+        let bearer = format!("Bearer {}", visitor.token);
+        for (path, bearer, media, status) in [
+            ("/v1/exchanges", bearer.as_str(), "application/json", 413),
+            ("/v1/exchanges", bearer.as_str(), "text/csv", 415),
+            ("/v1/exchanges", "Bearer lsn_no", "application/json", 401),
+            ("/v1/nowhere", bearer.as_str(), "application/json", 404),
+        ] {
+            let mut stream = visitor.connect();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: {bearer}\r\n\
+                 content-type: {media}\r\ncontent-length: {size}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).expect("taken");
+            // It may have been answered meanwhile.
+            let _ = stream.write_all(&vec![b' '; size]);
+            let mut text = String::new();
+            let _ = stream.read_to_string(&mut text);
+            assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{text}");
+            assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
+        }
+        // What was heard to its end leaves the connection as it was.
+        let mut stream = visitor.connect();
+        let request = |close: &str| {
+            format!(
+                "POST /v1/peers HTTP/1.1\r\nhost: localhost\r\nauthorization: {bearer}\r\n\
+                 content-type: application/json\r\ncontent-length: 2\r\n{close}\r\n{{}}"
+            )
+        };
+        for close in ["", "connection: close\r\n"] {
+            stream.write_all(request(close).as_bytes()).expect("taken");
+        }
         let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer, and an end");
-        assert!(text.starts_with("HTTP/1.1 413") && text.contains("\r\nconnection: close\r\n"), "{text}");
+        stream.read_to_string(&mut text).expect("two answers");
+        assert_eq!(text.matches("HTTP/1.1 4").count(), 2, "{text}");
     });
 }
 
