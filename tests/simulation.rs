@@ -41,7 +41,7 @@ fn nodes_keep_their_word_whatever_happens_to_them() {
             if seed >= seeds.end {
                 return;
             }
-            if seed > 0 && seed % PROGRESS == 0 {
+            if seed > 0 && seed.is_multiple_of(PROGRESS) {
                 eprintln!("{seed} seeds begun, {} failed", failed.lock().expect("nobody panics here").len());
             }
             match catch_unwind(AssertUnwindSafe(|| rehearse(seed))) {
