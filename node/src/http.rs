@@ -207,9 +207,14 @@ pub struct Token {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say it")]
 pub enum HttpError {
-    #[error("the API cannot listen on {listen}: {source}")]
+    #[error(
+        "the API cannot listen on {listen}: {source}. Stop what uses that port, or give another `listen` in [api]"
+    )]
     Address { listen: SocketAddr, source: std::io::Error },
-    #[error("the API's certificate or key {}: {why}", path.display())]
+    #[error(
+        "the API's certificate or key {}: {why}. OPERATING.md says how to make them anew, under \"The certificate of the operators' door has ended\"",
+        path.display()
+    )]
     Certificate { path: PathBuf, why: String },
     #[error("cannot make a certificate for the API: {0}")]
     Making(#[from] rcgen::Error),

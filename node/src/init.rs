@@ -24,6 +24,7 @@ use crate::log::Place;
 use crate::marker;
 use crate::node::{Node, NodeError};
 use crate::peers;
+use crate::system::HELP_WITH_FILES;
 
 /// Name of the configuration file in a node's folder.
 pub const CONFIG: &str = "liaison.toml";
@@ -66,7 +67,7 @@ pub enum InitError {
     #[error("{0} is not empty: nothing is ever overwritten. Choose another folder")]
     Exists(PathBuf),
     /// The system refused.
-    #[error("{path}: {source}")]
+    #[error("cannot use {path}: {source}. {HELP_WITH_FILES}")]
     Io {
         /// Where.
         path: PathBuf,

@@ -16,14 +16,16 @@ use liaison_protocol::sign::{KEY_LEN, SecretKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::system::HELP_WITH_FILES;
+
 /// What goes wrong with keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A key file exists where one was to be made.
-    #[error("{0} exists already: keys are never overwritten")]
+    #[error("{0} exists already, and keys are never overwritten: move it to where the old keys are kept")]
     Exists(PathBuf),
     /// The file is not a key file of ours.
-    #[error("{path}: {why}")]
+    #[error("the key file {path}: {why}")]
     Form {
         /// Which file.
         path: PathBuf,
@@ -31,7 +33,7 @@ pub enum KeyError {
         why: String,
     },
     /// The system refused.
-    #[error("{path}: {source}")]
+    #[error("cannot use {path}: {source}. {HELP_WITH_FILES}")]
     Io {
         /// Which file.
         path: PathBuf,
@@ -42,6 +44,9 @@ pub enum KeyError {
     #[error("{0}: others may read this key file; run: chmod 600 {0}")]
     Open(PathBuf),
 }
+
+/// What helps where a key file is not what was written.
+const PUT_BACK: &str = "Put back the file that `liaison-node` made";
 
 /// A key file.
 #[derive(Deserialize, Serialize)]
@@ -98,13 +103,16 @@ impl Named {
             return Err(KeyError::Open(path.into()));
         }
         let text = Zeroizing::new(fs::read(path).map_err(at)?);
-        let file: KeyFile = serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
+        let file: KeyFile =
+            serde_json::from_slice(&text).map_err(|error| form(format!("{error}. {PUT_BACK}")))?;
         if file.format != 1 {
             return Err(form(format!("format {} is newer than this program: upgrade it", file.format)));
         }
         let bytes = Zeroizing::new(jws::decode(&file.seed).unwrap_or_default());
-        let seed: &[u8; KEY_LEN] =
-            bytes.as_slice().try_into().map_err(|_| form("the seed is not 32 bytes of base64url".into()))?;
+        let seed: &[u8; KEY_LEN] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| form(format!("the seed is not 32 bytes of base64url. {PUT_BACK}")))?;
         Ok(Self { kid: file.kid.clone(), key: SecretKey::from_seed(seed) })
     }
 

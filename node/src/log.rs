@@ -39,7 +39,9 @@ const CHECKSUM: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Something in the files is not what we wrote.
-    #[error("{path}: {why}. Restore this folder from a backup; do not delete single files")]
+    #[error(
+        "{path}: {why}. Delete nothing, and keep this folder as it is. Put the newest whole copy of it in place, and only if nothing was signed since: see \"A file of the log is damaged\" in OPERATING.md"
+    )]
     Damaged {
         /// Which file.
         path: String,
@@ -47,7 +49,9 @@ pub enum LogError {
         why: String,
     },
     /// There is a log already.
-    #[error("there is a log in this folder already: a second one would be a second history")]
+    #[error(
+        "there is a log in this folder already, and a second one would be a second history: give another node another folder"
+    )]
     Exists,
     /// The disk did not do what it was asked.
     #[error(

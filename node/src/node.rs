@@ -48,7 +48,9 @@ const REPLAY_READ: u64 = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// A key set that our own log holds does not hold.
-    #[error("our own key set: {0}")]
+    #[error(
+        "our own key set, as the log has it: {0}. Start the version of this program that recorded it, and report this"
+    )]
     KeySet(#[from] KeySetFlaw),
     /// The log.
     #[error(transparent)]

@@ -36,6 +36,7 @@ use crate::node::{Input, Node, NodeError, Now, Output, Parts};
 use crate::peers::{Event, Network, NetworkError, PeerAddress, Reply, TransportKey};
 use crate::register::{Firearms, Licences, Register, Sort};
 use crate::store::{Recent, Rows, Sled, Store, StoreError};
+use crate::system::HELP_WITH_FILES;
 use crate::{http, marker, peers};
 
 /// Orders and questions that may wait for a round.
@@ -65,7 +66,7 @@ pub enum RunError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Http(#[from] HttpError),
-    #[error("{path}: {source}")]
+    #[error("cannot use {path}: {source}. {HELP_WITH_FILES}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),

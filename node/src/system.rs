@@ -8,6 +8,9 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, geteuid, getrlimit, set_dumpable_behavior, setrlimit,
 };
 
+/// What to look at where the system refuses a file.
+pub(crate) const HELP_WITH_FILES: &str = "See whether it is there, whether the user that runs the node may read and write it, and whether the disk is full";
+
 /// Connections and the log's files share one limit, which systems set low for programs that cannot do with more.
 pub fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -223,6 +223,17 @@ pub(super) async fn attend(
     response
 }
 
+/// The request, and whether its body was read to the end.
+fn watched(request: Request) -> (Request, Arc<AtomicBool>) {
+    let is_read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+    let noted = is_read.clone();
+    let end = stream::poll_fn(move |_| {
+        noted.store(true, Ordering::Relaxed);
+        Poll::Ready(None)
+    });
+    (request.map(|body| Body::from_stream(body.into_data_stream().chain(end))), is_read)
+}
+
 /// Around what needs a token. Strangers are sent away before they can take a place.
 pub(super) async fn receive(
     Held(door): Held<Arc<Door>>,

@@ -48,7 +48,9 @@ pub enum NetworkError {
     #[error("cannot read the settings for names of machines: {0}. Check /etc/resolv.conf")]
     Resolver(io::Error),
     /// The TLS identity cannot be made.
-    #[error("cannot make the TLS identity: {0}")]
+    #[error(
+        "cannot make the TLS identity: {0}. The transport key among the keys may be another program's: put ours back"
+    )]
     Tls(String),
 }
 
