@@ -276,26 +276,8 @@ impl<R: Rows> Rows for Recent<R> {
     ) -> Result<(), StoreError> {
         let lately = self.lately();
         let newer = in_order(&lately.changes, from, backwards);
-        let mut changes = merged(newer, in_order(&lately.leaving, from, backwards), backwards).peekable();
-        let mut goes_on = true;
-        self.under.visit(from, backwards, &mut |key, row| {
-            let is_before = |(changed, _): &Change<'_>| is_before(changed, key, backwards);
-            while goes_on && let Some((changed, to)) = changes.next_if(is_before) {
-                goes_on = to.is_none_or(|row| visit(changed, row));
-            }
-            if goes_on {
-                let row = changes.next_if(|(changed, _)| *changed == key).map_or(Some(row), |(_, to)| to);
-                goes_on = row.is_none_or(|row| visit(key, row));
-            }
-            goes_on
-        })?;
-        for (changed, to) in changes {
-            goes_on = goes_on && to.is_none_or(|row| visit(changed, row));
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(())
+        let changes = merged(newer, in_order(&lately.leaving, from, backwards), backwards);
+        visit_with(&self.under, changes, from, backwards, visit)
     }
 
     fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
@@ -366,6 +348,32 @@ fn merged<'a>(
         (None, _) => older.next(),
         (_, None) => newer.next(),
     })
+}
+
+/// Visit the rows of `under` as they are with these changes, which come in the order of the visit.
+fn visit_with<'a>(
+    under: &(impl Rows + ?Sized),
+    changes: impl Iterator<Item = Change<'a>>,
+    from: &[u8],
+    backwards: bool,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), StoreError> {
+    let (mut changes, mut goes_on) = (changes.peekable(), true);
+    under.visit(from, backwards, &mut |key, row| {
+        let is_before = |(changed, _): &Change<'_>| is_before(changed, key, backwards);
+        while goes_on && let Some((changed, to)) = changes.next_if(is_before) {
+            goes_on = to.is_none_or(|row| visit(changed, row));
+        }
+        if goes_on {
+            let row = changes.next_if(|(changed, _)| *changed == key).map_or(Some(row), |(_, to)| to);
+            goes_on = row.is_none_or(|row| visit(key, row));
+        }
+        goes_on
+    })?;
+    while goes_on && let Some((changed, to)) = changes.next() {
+        goes_on = to.is_none_or(|row| visit(changed, row));
+    }
+    Ok(())
 }
 
 /// Rows in memory, for rehearsals.
@@ -496,29 +504,15 @@ impl Store {
     pub fn scan(&self, table: Table, prefix: &[u8], limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
         let prefix = full_key(table, prefix);
         let mut found = Vec::new();
-        let held_back = self.held_back.range(prefix.clone()..);
-        let mut held_back = held_back.take_while(|(key, _)| key.starts_with(&prefix)).peekable();
-        let mut take = |key: &[u8], row: Option<&[u8]>| {
-            if let Some(row) = row.filter(|_| found.len() < limit) {
-                found.push((key[1..].to_vec(), row.to_vec()));
-            }
-            found.len() < limit
-        };
-        self.note(self.rows.visit(&prefix, false, &mut |key, row| {
-            let mut goes_on = limit > 0 && key.starts_with(&prefix);
-            while goes_on && let Some((held, to)) = held_back.next_if(|(held, _)| held.as_slice() < key) {
-                goes_on = take(held, to.as_deref());
-            }
-            if goes_on {
-                let held = held_back.next_if(|(held, _)| held.as_slice() == key);
-                goes_on = take(key, held.map_or(Some(row), |(_, to)| to.as_deref()));
-            }
-            goes_on
-        }));
-        for (key, to) in held_back {
-            if !take(key, to.as_deref()) {
-                break;
-            }
+        if limit > 0 {
+            let changes = in_order(&self.held_back, &prefix, false);
+            self.note(visit_with(self.rows.as_ref(), changes, &prefix, false, &mut |key, row| {
+                let belongs = key.starts_with(&prefix);
+                if belongs {
+                    found.push((key[1..].to_vec(), row.to_vec()));
+                }
+                belongs && found.len() < limit
+            }));
         }
         found
     }
