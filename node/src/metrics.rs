@@ -29,11 +29,18 @@ pub enum Stage {
     Commit,
     /// Commit the index, and make up what goes out.
     Release,
+    /// Tell operators what became of their orders, and what they asked.
+    Answer,
 }
 
 impl Stage {
-    const ALL: [(Self, &str); 4] =
-        [(Self::Open, "open"), (Self::Stage, "stage"), (Self::Commit, "commit"), (Self::Release, "release")];
+    const ALL: [(Self, &str); 5] = [
+        (Self::Open, "open"),
+        (Self::Stage, "stage"),
+        (Self::Commit, "commit"),
+        (Self::Release, "release"),
+        (Self::Answer, "answer"),
+    ];
 }
 
 /// How long each part of one round takes.
@@ -184,7 +191,8 @@ impl Default for Inner {
         all.register("ready", "Whether the node can sign now (1) or not (0)", inner.ready.clone());
         all.register("log_entries", "Entries in the log", inner.log_entries.clone());
         let help = "How long the parts of a round that recorded something took: open (parse and verify what came), \
-                    stage (judge, fold, seal), commit (sign the head, write and sync), release (index, and what goes out)";
+                    stage (judge, fold, seal), commit (sign the head, write and sync), release (index, and what goes out), \
+                    answer (operators)";
         all.register("round_seconds", help, stage);
         let help = "Entries of a round that recorded something";
         all.register("round_entries", help, inner.round_entries.clone());
@@ -376,6 +384,7 @@ mod tests {
             "liaison_round_seconds_count{stage=\"stage\"} 1\n",
             "liaison_round_seconds_count{stage=\"commit\"} 1\n",
             "liaison_round_seconds_count{stage=\"release\"} 1\n",
+            "liaison_round_seconds_count{stage=\"answer\"} 1\n",
             "liaison_peer_connected{peer=\"ken.example/liaison\"} 1\n",
             "liaison_peer_outbox{peer=\"per.example/liaison\"} 2\n",
             "liaison_peer_oldest_unreceipted_seconds{peer=\"per.example/liaison\"} 6\n",

@@ -806,12 +806,14 @@ impl<D: Disk> Node<D> {
                 .map(|(ticket, reply)| Output::Reply { ticket, frame: reply.map(|r| r.frame()) }),
         );
         out.extend(std::mem::take(&mut self.naming).into_iter().map(Output::Wanted));
+        self.laps.enter(Stage::Answer);
         for (answer, done) in answers {
             answer(self, done);
         }
         for question in questions {
             question(self);
         }
+        self.laps.enter(Stage::Release);
         self.post(now, &mut out)?;
         self.metrics.round(std::mem::take(&mut self.laps), self.log.checkpoint().head().size - before);
         Ok(out)
