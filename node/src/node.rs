@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use jiff::civil::Date;
 use liaison_protocol::authority::{By, Line, NodeId, OfficerId, StateCode, Timestamp};
@@ -429,21 +430,34 @@ impl<D: Disk> Node<D> {
             metrics: Metrics::default(),
             laps: Laps::default(),
         };
-        // What is read next is read and opened while this is folded: opening takes longer than anything else.
-        let reader = node.log.reader().clone();
+        // What is read next is read and opened while this is folded, and what was folded before is written meanwhile.
+        let (reader, rows) = (node.log.reader().clone(), node.store.rows().clone());
         let read = |from: u64| -> Result<Vec<Staged>, LogError> {
             let stretch = reader.stretch(from..size.min(from + REPLAY_READ))?;
             stretch.into_par_iter().map(Unopened::open).collect()
         };
-        let mut from = reached;
-        let mut at_hand = read(from)?;
-        while !at_hand.is_empty() {
-            let next = from + at_hand.len() as u64;
-            let (ahead, folded) = rayon::join(|| read(next), || node.replay(&at_hand));
-            folded?;
-            (from, at_hand) = (next, ahead?);
-            progress(from - reached, size - reached);
-        }
+        std::thread::scope(|scope| -> Result<(), NodeError> {
+            let (mut from, mut committed) = (reached, reached);
+            let mut at_hand = read(from)?;
+            let mut writing = None;
+            let written = |writing: ScopedJoinHandle<'_, Result<(), StoreError>>| {
+                writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            while !at_hand.is_empty() {
+                let next = from + at_hand.len() as u64;
+                let (ahead, ()) = rayon::join(|| read(next), || node.replay(&at_hand));
+                (from, at_hand) = (next, ahead?);
+                progress(from - reached, size - reached);
+                if from - committed >= REPLAY_STEP {
+                    node.commit_index(from)?;
+                    committed = from;
+                    // As far as it is written, it need not be read again: whatever ends this start.
+                    writing.take().map_or(Ok(()), written)?;
+                    writing = Some(scope.spawn(|| rows.sync()));
+                }
+            }
+            Ok(writing.map_or(Ok(()), written)?)
+        })?;
         node.commit_index(size)?;
         node.firearms = node.desk.firearms().map(firearms).unwrap_or_default();
         node.licences = node.desk.licences().map(licences).unwrap_or_default();
@@ -460,18 +474,11 @@ impl<D: Disk> Node<D> {
     }
 
     /// Fold a stretch of our own log.
-    fn replay(&mut self, stretch: &[Staged]) -> Result<(), NodeError> {
+    fn replay(&mut self, stretch: &[Staged]) {
         for staged in stretch {
             // What was owed then is recorded right behind: a round is atomic.
             with_desk!(self, |desk, shelf| desk.apply(&mut shelf, staged));
-            let reached = staged.leaf.0 + 1;
-            if reached.is_multiple_of(REPLAY_STEP) {
-                self.commit_index(reached)?;
-                // As far as it is folded, it need not be read again: whatever ends this start.
-                self.store.rows().sync()?;
-            }
         }
-        Ok(())
     }
 
     /// Two officers have made sure that this data folder is the newest: record it, and sign again.

@@ -47,7 +47,7 @@ pub(super) async fn listen(
     Ok(())
 }
 
-/// libp2p listens in a way that lets a second program of the same user take half of our connections, and
+/// Over TCP libp2p listens in a way that lets a second program of the same user take half of our connections, and
 /// lets us take half of its. A plain socket is refused in that case, so ask with one first.
 fn refuse_shared_port(address: &Multiaddr) -> io::Result<()> {
     let mut parts = address.iter();
