@@ -45,7 +45,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sd_notify", &["node/src/supervisor.rs"]),
     ("serde_json_canonicalizer", &["protocol/src/json.rs"]),
     ("sha2", &["protocol/src/merkle.rs"]),
-    ("sled", &["node/src/store.rs"]),
+    ("sled", &["node/src/store/database.rs"]),
     ("tracing_subscriber", &["node/src/main.rs"]),
     ("unicode_security", &["protocol/src/letters.rs"]),
     ("ureq", &["cli/src/client.rs", "node/src/demo/office.rs", "tests/processes.rs"]),

@@ -1,22 +1,21 @@
 //! Look-up tables that can be rebuilt: the desk's shelf between rounds.
 //!
-//! sled is fast and is trusted with nothing: every row can be made again from the log. Rows of a round are held
-//! back until the round is durable. Then everybody sees them, from memory ([`Recent`]); what came together since the
-//! last time goes into sled behind the loop's back, all or nothing with the number of entries it covers, so the tables
-//! never run ahead of the log. This is the only file that names `sled`.
+//! Rows of a round are held back until the round is durable. Then everybody sees them, from memory ([`Recent`]); what
+//! came together since the last time goes into a database ([`Sled`]) behind the loop's back, all or nothing with the
+//! number of entries it covers, so the tables never run ahead of the log. The database is trusted with nothing: every
+//! row can be made again from the log.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::ops::Bound;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::civil::Date;
 use liaison_protocol::desk::Table;
-use liaison_protocol::merkle::Hash;
+
+mod database;
+
+pub use database::Sled;
 
 /// The tables cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,159 +48,6 @@ pub trait Rows: Send + Sync {
 
 /// Changes to rows: `Some` puts one in place, `None` takes it away.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
-/// Rows in a sled database.
-///
-/// A batch of sled's keeps all readers waiting until it is in. So changes go in one by one, and that they are all there or
-/// none is seen to here: they are written down first, durably, and whoever opens the database makes them again if they
-/// stand there whole. To make them twice is to make them once.
-#[derive(Debug)]
-pub struct Sled {
-    db: sled::Db,
-    path: PathBuf,
-    /// What is being changed. Empty when it is done.
-    under_way: File,
-    /// Whether changes were broken off: what stands written down must stay.
-    broken_off: AtomicBool,
-}
-
-impl Sled {
-    /// Open or make the database in `path`.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        // No flusher of its own: `sync` is called when there is something to sync, and after a full disk the flusher
-        // (0.34.7) has died and whoever drops the database waits for it for ever.
-        let config = sled::Config::new().path(path).cache_capacity(32 * 1024 * 1024).flush_every_ms(None);
-        let failed = |why: String| StoreError { path: path.into(), why };
-        let db = config.open().map_err(|error| failed(error.to_string()))?;
-        let mut file = File::options();
-        let file = file.create(true).truncate(false).read(true).write(true).mode(0o600);
-        let under_way = file.open(path.join("under-way")).map_err(|error| failed(error.to_string()))?;
-        let sled = Self { db, path: path.into(), under_way, broken_off: AtomicBool::new(false) };
-        let mut noted = Vec::new();
-        (&sled.under_way).read_to_end(&mut noted).map_err(sled.unwritable())?;
-        if let Some(changes) = read_changes(&noted) {
-            sled.make(&changes)?;
-        }
-        sled.sync()?;
-        Ok(sled)
-    }
-
-    /// Make changes, one by one. Where that fails, only whoever opens the database anew can make them whole.
-    fn make(&self, changes: &Changes) -> Result<(), StoreError> {
-        self.broken_off.store(true, Ordering::Relaxed);
-        for (key, row) in changes {
-            match row {
-                Some(row) => self.db.insert(key, row.as_slice()).map_err(self.failed())?,
-                None => self.db.remove(key).map_err(self.failed())?,
-            };
-        }
-        self.broken_off.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn unwritable(&self) -> impl Fn(std::io::Error) -> StoreError + '_ {
-        |error| StoreError { path: self.path.clone(), why: error.to_string() }
-    }
-
-    fn failed(&self) -> impl Fn(sled::Error) -> StoreError + '_ {
-        |error| StoreError { path: self.path.clone(), why: error.to_string() }
-    }
-}
-
-impl Rows for Sled {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.db.get(key).map_err(self.failed())?.map(|row| row.to_vec()))
-    }
-
-    fn visit(
-        &self,
-        from: &[u8],
-        backwards: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        let range: Box<dyn Iterator<Item = _>> =
-            if backwards { Box::new(self.db.range(..=from).rev()) } else { Box::new(self.db.range(from..)) };
-        for row in range {
-            let (key, row) = row.map_err(self.failed())?;
-            if !visit(&key, &row) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
-        if self.under_way.metadata().map_err(self.unwritable())?.len() > 0 {
-            // Those before must not be forgotten before they are durable.
-            self.sync()?;
-        }
-        let bytes = write_changes(changes);
-        let noted = self.under_way.write_all_at(&bytes, 0).and_then(|()| self.under_way.sync_data());
-        noted.map_err(self.unwritable())?;
-        self.make(changes)
-    }
-
-    fn clear(&self) -> Result<(), StoreError> {
-        self.under_way.set_len(0).and_then(|()| self.under_way.sync_data()).map_err(self.unwritable())?;
-        self.db.clear().map_err(self.failed())?;
-        self.broken_off.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        if self.broken_off.load(Ordering::Relaxed) {
-            let why = "a change was broken off, and is made when the node is started again".into();
-            return Err(StoreError { path: self.path.clone(), why });
-        }
-        self.db.flush().map_err(self.failed())?;
-        // sled's own flush is no durable sync on Linux.
-        File::open(self.path.join("db"))
-            .and_then(|file| file.sync_data())
-            .and_then(|()| self.under_way.set_len(0))
-            .map_err(self.unwritable())
-    }
-}
-
-/// Changes as bytes: of each its key and its row, or that it has none, and behind all of them their digest.
-fn write_changes(changes: &Changes) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (key, row) in changes {
-        let length =
-            |bytes: &[u8]| u32::try_from(bytes.len()).expect("keys and rows are short").to_be_bytes();
-        bytes.extend(length(key));
-        bytes.extend(key);
-        bytes.extend(row.as_deref().map_or(NO_ROW.to_be_bytes(), length));
-        bytes.extend(row.iter().flatten());
-    }
-    let digest = Hash::of(&bytes);
-    bytes.extend(digest.as_bytes());
-    bytes
-}
-
-/// A length that no row has.
-const NO_ROW: u32 = u32::MAX;
-
-/// The changes, if they stand there whole.
-fn read_changes(bytes: &[u8]) -> Option<Changes> {
-    let (mut rest, digest) = bytes.split_last_chunk::<32>()?;
-    if Hash::of(rest).as_bytes() != digest {
-        return None;
-    }
-    let mut changes = Changes::new();
-    while !rest.is_empty() {
-        let mut next = || {
-            let (length, behind) = rest.split_first_chunk()?;
-            let length = u32::from_be_bytes(*length);
-            let (bytes, behind) =
-                behind.split_at_checked(if length == NO_ROW { 0 } else { length as usize })?;
-            rest = behind;
-            Some((length != NO_ROW).then(|| bytes.to_vec()))
-        };
-        let (key, row) = (next()??, next()?);
-        changes.insert(key, row);
-    }
-    Some(changes)
-}
 
 /// Rows over others, with what was changed lately in memory: one row that is written in many rounds is written below
 /// once. [`Rows::sync`] takes it there.
@@ -551,30 +397,12 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn changes_that_were_broken_off_are_made_when_it_is_opened_and_those_that_were_not_written_down_never() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let changes = |rows: &[(&str, Option<&str>)]| -> Changes {
-            rows.iter().map(|(key, row)| (key.as_bytes().to_vec(), row.map(|row| row.into()))).collect()
-        };
-        let open = || Sled::open(folder.path()).expect("a database");
-        open().apply(&changes(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
-
-        let noted = write_changes(&changes(&[("a", Some("2")), ("b", None), ("c", Some(""))]));
-        std::fs::write(folder.path().join("under-way"), &noted).expect("room");
-        let all = [("a", "2"), ("c", "")].map(|(key, row)| (key.into(), row.into()));
-        assert_eq!(seen(&open(), &[], false, 9), all);
-
-        for torn in 0..noted.len() {
-            assert_eq!(read_changes(&noted[..torn]), None);
-        }
-        let torn = write_changes(&changes(&[("a", Some("3"))]));
-        std::fs::write(folder.path().join("under-way"), &torn[..torn.len() - 1]).expect("room");
-        assert_eq!(seen(&open(), &[], false, 9), all);
-        assert_eq!(std::fs::read(folder.path().join("under-way")).expect("it is there"), b"");
-    }
-
-    fn seen(rows: &dyn Rows, from: &[u8], backwards: bool, most: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn seen(
+        rows: &dyn Rows,
+        from: &[u8],
+        backwards: bool,
+        most: usize,
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut seen = Vec::new();
         let mut visit = |key: &[u8], row: &[u8]| {
             seen.push((key.to_vec(), row.to_vec()));
