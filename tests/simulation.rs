@@ -65,7 +65,15 @@ fn nodes_keep_their_word_whatever_happens_to_them() {
     println!("{seen:?}");
     // A world in which nothing goes wrong would prove nothing.
     if seeds.end - seeds.start >= SEEDS {
-        for what in ["crashed", "crashed in a round", "deadline", "imported a list", "part", "asked again"] {
+        for what in [
+            "crashed",
+            "crashed in a round",
+            "deadline",
+            "imported a list",
+            "part",
+            "asked again",
+            "waited for its turn",
+        ] {
             assert!(seen.get(what).is_some_and(|count| *count > 0), "it never happened: {what}");
         }
     }

@@ -418,6 +418,9 @@ impl World {
                     self.carry(house, output);
                 }
                 let node = self.houses[house].node.as_ref().expect("it runs");
+                if node.is_taking_mail() && !node.goes_on(now) {
+                    *self.seen.entry("waited for its turn").or_default() += 1;
+                }
                 if let Some(at) = node.posts_at() {
                     // Never at once: a node that asked for that without an end would stop the world.
                     let after = at.saturating_sub(now.millis).max(1);

@@ -62,6 +62,8 @@ pub struct Lane {
     pub sent_key_sets: u64,
     /// Messages of the peer's that cannot be taken yet.
     pub deferred: Vec<Deferred>,
+    /// From when on the peer's mail is taken, in milliseconds.
+    pub turn_at: u64,
     /// Whether a connection is open.
     pub connected: bool,
     /// By how many seconds its clock was ahead of ours when it cosigned last.

@@ -702,16 +702,21 @@ impl<D: Disk> Node<D> {
 
     /// When there is next mail to be tried, or to be taken on with, in milliseconds.
     pub fn posts_at(&self) -> Option<u64> {
-        if self.is_taking_mail() {
-            return Some(self.millis);
-        }
-        let own = self.desk.own().filter(|_| self.halted.is_none())?;
-        self.desk.peers().filter_map(|(node, peer)| self.lanes.get(node)?.wakes_at(peer, own)).min()
+        let taken_on = self.accepted.iter().map(|one| self.turn_of(&one.from).max(self.millis));
+        let own = self.desk.own().filter(|_| self.halted.is_none());
+        let peers = own.into_iter().flat_map(|own| self.desk.peers().map(move |peer| (own, peer)));
+        let posted = peers.filter_map(|(own, (node, peer))| self.lanes.get(node)?.wakes_at(peer, own));
+        taken_on.chain(posted).min()
     }
 
     /// Whether mail is here of which only a part is taken.
     pub fn is_taking_mail(&self) -> bool {
         !self.accepted.is_empty()
+    }
+
+    /// Whether some of it can be taken now.
+    pub fn goes_on(&self, now: Now) -> bool {
+        self.accepted.iter().any(|one| self.turn_of(&one.from) <= now.millis)
     }
 
     /// When the node next wants a round although nothing arrives, in milliseconds: for its mail, or because a time passes.

@@ -546,7 +546,7 @@ impl House {
             if let Some((until, _)) = self.nonsense.front() {
                 pause = pause.min(until.saturating_duration_since(Instant::now()));
             }
-            if self.node.is_taking_mail() {
+            if self.node.goes_on(self.now()) {
                 pause = Duration::ZERO;
             }
             let pause = changes.map_or(pause, |changes| changes.min(pause));

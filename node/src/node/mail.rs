@@ -32,6 +32,11 @@ const WORTH_WAKING: usize = 4;
 const MANY: usize = 128;
 /// The same, while others want to be heard too: none of them waits longer than for a few of each.
 const FEW: usize = 8;
+/// How long whoever had a full turn waits for the next one, in milliseconds and for each other that wants to be heard: about
+/// what a turn takes. So whoever says much gets a share of the time, and leaves it where nobody else wants it.
+const REST: u64 = 2;
+/// Most shares the time is divided into: those who want to be heard seldom all say something at once.
+const MOST_SHARES: usize = 4;
 /// For how long a peer that said something counts among those who want to be heard, in milliseconds.
 const HEARD_LATELY: u64 = 1000;
 
@@ -193,7 +198,10 @@ impl<D: Disk> Node<D> {
         let us = self.desk.us().clone();
         self.heard.retain(|_, at| now.millis.saturating_sub(*at) < HEARD_LATELY);
         let most = if self.heard.len() > 1 { FEW } else { MANY };
-        let mut accepted = std::mem::take(&mut self.accepted);
+        let rest = REST * (self.heard.len().clamp(1, MOST_SHARES) as u64 - 1);
+        let (mut accepted, mut later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accepted)
+            .into_iter()
+            .partition(|one| self.turn_of(&one.from) <= now.millis);
         let all: Vec<(&Accepted, &Posted)> = accepted
             .iter()
             .flat_map(|one| one.next(most).1.iter().map(move |posted| (one, posted)))
@@ -214,11 +222,21 @@ impl<D: Disk> Node<D> {
             self.take_message(one, posted, verified, now);
         }
         for one in &mut accepted {
+            let (receipts, messages) = one.next(most);
+            if receipts.len() + messages.len() == most {
+                self.lanes.entry(one.from.clone()).or_default().turn_at = now.millis + rest;
+            }
             one.taken += most;
         }
-        let (done, rest) = accepted.into_iter().partition(Accepted::is_done);
-        self.accepted = rest;
+        let (done, going_on): (Vec<_>, Vec<_>) = accepted.into_iter().partition(Accepted::is_done);
+        later.extend(going_on);
+        self.accepted = later;
         done
+    }
+
+    /// From when on mail of this peer is taken.
+    pub(super) fn turn_of(&self, peer: &NodeId) -> u64 {
+        self.lanes.get(peer).map_or(0, |lane| lane.turn_at)
     }
 
     /// What is not taken of mail whose sender is removed, or when nothing more may be recorded, is not.
