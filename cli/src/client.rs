@@ -267,7 +267,7 @@ pub(crate) enum ClientError {
     /// Somebody answers who is not the node.
     #[error(
         "whoever answers at {url} does not show the certificate in {ca} ({why}): use the profile that this node \
-         wrote"
+         wrote. If its certificate was made anew, start the node again, and put a copy of it there"
     )]
     Certificate { url: String, ca: String, why: String },
     /// A file that the profile names is no use.
