@@ -48,6 +48,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFlaw> {
     serde_json::from_slice(bytes).map_err(JsonFlaw)
 }
 
+/// Read a value of type `T` from what we wrote ourselves, for our eyes only.
+pub(crate) fn own<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFlaw> {
+    serde_json::from_slice(bytes).map_err(JsonFlaw)
+}
+
 /// Read a value of type `T` from strict JSON that says no more, and says it no other way, than `T` would write.
 pub fn parse_exact<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, JsonFlaw> {
     exact(&parse(bytes)?)
@@ -67,17 +72,21 @@ pub fn exact<T: DeserializeOwned + Serialize>(raw: &serde_json::Value) -> Result
 
 /// Write `value` in canonical form (RFC 8785). For values of ours only.
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
+    canonical_if_plain(value).unwrap_or_else(|| {
+        let value = serde_json::to_value(value).expect("what was written can be written again");
+        serde_json_canonicalizer::to_vec(&value).expect("a value can be written")
+    })
+}
+
+/// The same, if names are plain and numbers are integers below 2^53. Bytes that are alike are strict JSON, then.
+pub(crate) fn canonical_if_plain<T: Serialize>(value: &T) -> Option<Vec<u8>> {
     let out = RefCell::new(Vec::with_capacity(1024));
     let mut is_plain = true;
     let in_order = InOrder { out: &out, is_plain: &mut is_plain, open: Vec::new() };
     let mut serializer = serde_json::Serializer::with_formatter(Shared(&out), in_order);
     value.serialize(&mut serializer).expect("our own types have string keys and finite numbers");
     drop(serializer);
-    if is_plain {
-        return out.into_inner();
-    }
-    let value = serde_json::to_value(value).expect("what was written can be written again");
-    serde_json_canonicalizer::to_vec(&value).expect("a value can be written")
+    is_plain.then(|| out.into_inner())
 }
 
 /// Write `value`, which has string keys, as its type says: about `length` bytes.

@@ -13,6 +13,7 @@ use crate::authority::{By, Function, Line, NodeId, Prose, StateCode, Timestamp};
 use crate::fault::Fault;
 use crate::handling::Handling;
 use crate::item::Item;
+use crate::json;
 use crate::licence::{Answer, Authenticity, LicenceNotice, LicenceStatus, Presented};
 use crate::merkle::Hash;
 use crate::trace::{TraceOutcome, TraceRequest, TraceResponse, Urgency};
@@ -619,7 +620,11 @@ impl Message {
 
     /// The payload octets to be signed (JCS).
     pub(crate) fn to_octets(&self) -> Vec<u8> {
-        crate::json::canonical(&Payload {
+        json::canonical(&self.payload())
+    }
+
+    fn payload(&self) -> Payload<&Body, &Handling> {
+        Payload {
             v: 1,
             iss: self.iss.clone(),
             aud: self.aud.clone(),
@@ -640,12 +645,11 @@ impl Message {
             case: self.case.clone(),
             att: self.attachments.clone(),
             parts: self.parts.clone(),
-        })
+        }
     }
 
     /// Read payload octets. Checks their form, and nothing of who sent them or when.
     pub(crate) fn from_octets(octets: &[u8]) -> Result<Self, Fault> {
-        crate::json::check(octets).map_err(|_| Fault::PayloadMalformed)?;
         // Nearly all are written as we would write them, and are read at once. The others are looked at part by part.
         match Self::from_own_words(octets) {
             Some(message) => Ok(message),
@@ -653,25 +657,25 @@ impl Message {
         }
     }
 
-    /// Read strict JSON that says nothing that we do not know, and says it as we would.
+    /// Read what says nothing that we do not know, and says it as we would: that is strict JSON.
     fn from_own_words(octets: &[u8]) -> Option<Self> {
         let payload: Payload<&RawValue, Handling> = serde_json::from_slice(octets).ok()?;
         payload.check().ok()?;
         let body = Body::read(&payload.kind, payload.body).ok()?;
         let handling = Some(payload.handling.clone()).filter(Handling::is_bounded)?;
         let message = Self::of(payload, body, handling, false).ok()?;
-        (message.to_octets() == octets).then_some(message)
+        (json::canonical_if_plain(&message.payload())? == octets).then_some(message)
     }
 
     fn from_other_words(octets: &[u8]) -> Result<Self, Fault> {
+        json::check(octets).map_err(|_| Fault::PayloadMalformed)?;
         let raw: Value = serde_json::from_slice(octets).map_err(|_| Fault::PayloadMalformed)?;
         match raw.get("v").and_then(Value::as_u64) {
             Some(1) => {}
             Some(_) => return Err(Fault::UnknownVersion),
             None => return Err(Fault::PayloadMalformed),
         }
-        let mut payload: Payload<Value, Value> =
-            crate::json::exact(&raw).map_err(|_| Fault::PayloadMalformed)?;
+        let mut payload: Payload<Value, Value> = json::exact(&raw).map_err(|_| Fault::PayloadMalformed)?;
         payload.check()?;
         let handling: Handling =
             serde_json::from_value(payload.handling.take()).map_err(|_| Fault::HandlingMalformed)?;
