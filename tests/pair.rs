@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use liaison_node::log::Spiller;
-use liaison_node::node::{Done, Input, Node, Now, Output, Parts, Request};
+use liaison_node::node::{Done, Input, Node, NodeError, Now, Output, Parts, Request};
 use liaison_node::register::Register;
 use liaison_node::store::{Memory, Rows, Store};
 use liaison_protocol::authority::{NodeId, Timestamp};
@@ -130,18 +130,22 @@ impl Default for Start {
 }
 
 fn open(side: usize, kept: &Kept) -> (Sim, Spiller<SimDisk>) {
+    open_over(side, kept.disk.clone(), kept.rows.clone()).expect("what is there can be opened")
+}
+
+fn open_over(side: usize, disk: SimDisk, rows: Arc<dyn Rows>) -> Result<(Sim, Spiller<SimDisk>), NodeError> {
     let parts = Parts {
         place: place(side),
         us: node_id(side),
         keys: keys_of(side),
-        store: Store::new(kept.rows.clone()),
+        store: Store::new(rows),
         firearms: Box::new(|_| officers::firearms()),
         licences: Box::new(move |_| officers::licences(side, 0)),
         random: Box::new(|bytes| bytes.fill(7)),
         // This machine remembers nothing: what a copy of a folder is, a peer must say.
         signed: Some(0),
     };
-    Node::open(kept.disk.clone(), parts, |_, _| ()).expect("what is there can be opened")
+    Node::open(disk, parts, |_, _| ())
 }
 
 impl Pair {
@@ -204,6 +208,16 @@ impl Pair {
     pub fn restart(&mut self, side: usize) {
         self.kept[side].disk.power_cut(Torn::Nothing);
         self.nodes[side] = open(side, &self.kept[side]).0;
+    }
+
+    /// A node as it starts over these rows, from a copy of its folder.
+    pub fn opened_over(&self, side: usize, rows: Arc<dyn Rows>) -> Result<Sim, NodeError> {
+        open_over(side, self.kept[side].disk.copy(), rows).map(|(node, _)| node)
+    }
+
+    /// A node's index.
+    pub fn rows(&self, side: usize) -> &Memory {
+        &self.kept[side].rows
     }
 
     /// A node goes on from a copy of its folder as it stands, on a machine that has no index.

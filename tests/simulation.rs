@@ -353,7 +353,7 @@ fn a_desk_is_a_function_of_its_log(world: &mut World) {
         let (node, rows) = world.rebuilt(house);
         let running = world.houses[house].node.as_ref().expect("the world is healed");
         assert_eq!(node.log().checkpoint(), running.log().checkpoint());
-        let (mut rebuilt, mut held) = (all_rows(&rows), all_rows(&world.houses[house].rows));
+        let (mut rebuilt, mut held) = (all_rows(&*rows), all_rows(&*world.houses[house].rows));
         // How far it was told of changes is no part of the log: without it, it is looked further back.
         for rows in [&mut rebuilt, &mut held] {
             rows.remove(b"!told".as_slice());

@@ -610,7 +610,7 @@ impl World {
                 }
             }
             4 => {
-                let mut rows = all_rows(&self.houses[house].rows);
+                let mut rows = all_rows(&*self.houses[house].rows);
                 // The first row says how far an index reaches.
                 if let Some((_, reached)) = rows.pop_first() {
                     self.count("opened with an index of another form");
@@ -701,7 +701,7 @@ impl World {
             82..84 => self.threaten(house),
             84..86 => {
                 let copy = Arc::new(Memory::default());
-                copy.apply(&all_rows(&self.houses[house].rows)).expect("memory");
+                copy.apply(&all_rows(&*self.houses[house].rows)).expect("memory");
                 self.houses[house].older = Some(copy);
             }
             _ => self.spill(house),
@@ -865,7 +865,7 @@ impl House {
 }
 
 /// Every row of an index.
-pub fn all_rows(rows: &Memory) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+pub fn all_rows(rows: &dyn Rows) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
     let mut all = BTreeMap::new();
     rows.visit(&[], false, &mut |key, row| {
         all.insert(key.to_vec(), Some(row.to_vec()));

@@ -449,10 +449,10 @@ impl<D: Disk> Node<D> {
                 (from, at_hand) = (next, ahead?);
                 progress(from - reached, size - reached);
                 if from - committed >= REPLAY_STEP {
+                    writing.take().map_or(Ok(()), written)?;
                     node.commit_index(from)?;
                     committed = from;
                     // As far as it is written, it need not be read again: whatever ends this start.
-                    writing.take().map_or(Ok(()), written)?;
                     writing = Some(scope.spawn(|| rows.sync()));
                 }
             }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::civil::Date;
 use liaison_protocol::desk::Table;
@@ -84,8 +84,11 @@ impl<R: Rows> Recent<R> {
         change(&mut self.lately.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn move_below(&self) -> Result<(), StoreError> {
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+    fn only_mover(&self) -> MutexGuard<'_, ()> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn move_below(&self, _moving: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         let leaving = self.change(|lately| {
             let newer = std::mem::take(&mut lately.changes);
             if lately.leaving.is_empty() {
@@ -142,17 +145,19 @@ impl<R: Rows> Rows for Recent<R> {
             }
             newer.len() > MOST_LATELY
         });
-        if many { self.move_below() } else { Ok(()) }
+        if many { self.move_below(&self.only_mover()) } else { Ok(()) }
     }
 
     fn clear(&self) -> Result<(), StoreError> {
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let _moving = self.only_mover();
         self.change(|lately| *lately = Lately::default());
         self.under.clear()
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.move_below()?;
+        // Until it is durable, nobody else moves anything: what is being changed is noted below until then.
+        let moving = self.only_mover();
+        self.move_below(&moving)?;
         self.under.sync()
     }
 }

@@ -462,9 +462,10 @@ impl Desk {
     fn change_exchange(&mut self, shelf: &mut impl Shelf, id: &MessageId, staged: &Staged) {
         let at_hand = self.at_hand.remove(id);
         self.at_hand_bytes -= at_hand.as_ref().map_or(0, |exchange| exchange.bytes());
-        // What opens an exchange has none yet: that need not be looked up.
+        // What opens an exchange has none yet: that need not be looked up. Where it has one, its sender lost his roots and
+        // was admitted anew: it begins anew, too.
         let opens = staged.message.as_ref().is_some_and(|verified| verified.id() == *id);
-        let held = at_hand.or_else(|| self.before.remove(id));
+        let held = at_hand.or_else(|| self.before.remove(id)).filter(|_| !opens);
         let held = held.or_else(|| if opens { None } else { self.load(shelf, id) });
         let (exchange, was_open, was_due) = match held {
             Some(exchange) => {

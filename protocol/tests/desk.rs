@@ -95,8 +95,18 @@ fn what_was_taken_is_known_again_also_by_a_node_that_starts_anew() {
 fn a_peer_whose_row_cannot_be_read_is_not_left_out() {
     let mut kenya = House::of(&KENYA);
     assert!(Desk::open(KENYA.node(), &kenya.shelf).is_some());
-    kenya.shelf.put(Table::Peer, PERU.node().as_str().as_bytes(), b"{".to_vec());
-    assert!(Desk::open(KENYA.node(), &kenya.shelf).is_none());
+    for (table, key) in [
+        (Table::Outbox, [PERU.node().as_str().as_bytes(), &[0; 9]].concat()),
+        (Table::Peer, PERU.node().as_str().as_bytes().to_vec()),
+    ] {
+        let before = kenya.shelf.get(table, &key);
+        kenya.shelf.put(table, &key, b"{".to_vec());
+        assert!(Desk::open(KENYA.node(), &kenya.shelf).is_none(), "{table:?}");
+        match before {
+            Some(row) => kenya.shelf.put(table, &key, row),
+            None => kenya.shelf.remove(table, &key),
+        }
+    }
 }
 
 #[test]
@@ -261,6 +271,22 @@ fn a_node_that_lost_its_roots_starts_its_numbers_anew() {
     let mut message = opener(&PERU, &KENYA, 1, request());
     message.iat = START.plus(2);
     assert_eq!(kenya.deliver(&PERU.node(), PERU.seal(message).token()), Ok(Judgement::New));
+}
+
+#[test]
+fn what_came_before_the_roots_were_lost_is_taken_again_once() {
+    let mut kenya = House::of(&KENYA);
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    let reason = "its roots are lost".parse().expect("a line");
+    kenya.order(Order::RemovePeer { node: PERU.node(), reason });
+    let mut set = PERU.first();
+    set.contact.emails = vec!["registro@armas.example.pe".parse().expect("a line")];
+    let anew = PERU.sign(set, &["root-2", "root-3", "msg-1", "log-1", "witness-1"]);
+    kenya.admit(&KeyChain::start(anew).expect("version 1"));
+    let place = LeafIndex(kenya.shelf.records.len() as u64);
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+    assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::Repeated(place)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use liaison_protocol::desk::Table;
 use liaison_protocol::merkle::Hash;
 
-use super::{Changes, Rows, StoreError};
+use super::{Changes, REACHED, Rows, StoreError};
 
 /// Rows in a sled database.
 ///
@@ -41,7 +41,8 @@ impl Sled {
         let sled = Self { db, path: path.into(), under_way, broken_off: AtomicBool::new(false) };
         let mut noted = Vec::new();
         (&sled.under_way).read_to_end(&mut noted).map_err(sled.unwritable())?;
-        if let Some(changes) = read_changes(&noted) {
+        // Of another form, they are of tables that are made anew.
+        if let Some(changes) = read_changes(&noted).filter(|changes| changes.contains_key(REACHED)) {
             sled.make(&changes)?;
         }
         sled.sync()?;
@@ -278,24 +279,40 @@ mod tests {
     #[test]
     fn changes_that_were_broken_off_are_made_when_it_is_opened_and_those_that_were_not_written_down_never() {
         let folder = tempfile::tempdir().expect("a folder");
+        // Two of them stand in a block.
         let changes = |rows: &[(&str, Option<&str>)]| -> Changes {
-            rows.iter().map(|(key, row)| (key.as_bytes().to_vec(), row.map(|row| row.into()))).collect()
+            let all = rows.iter().chain(&[("!reached", Some("1"))]);
+            let key = |key: &str| if key == "!reached" { REACHED.to_vec() } else { key.as_bytes().to_vec() };
+            all.map(|(name, row)| (key(name), row.map(|row| row.into()))).collect()
         };
         let open = || Sled::open(folder.path()).expect("a database");
-        open().apply(&changes(&[("a", Some("1")), ("b", Some("1"))])).expect("room");
+        let rows = || seen(&open(), b"a", false, 9);
+        open().apply(&changes(&[("a", Some("1")), ("l0", Some("1")), ("l1", Some("1"))])).expect("room");
 
-        let noted = write_changes(&changes(&[("a", Some("2")), ("b", None), ("c", Some(""))]));
+        let second = changes(&[("a", Some("2")), ("l0", None), ("l2", Some("")), ("z", Some("2"))]);
+        let noted = write_changes(&second);
         std::fs::write(folder.path().join("under-way"), &noted).expect("room");
-        let all = [("a", "2"), ("c", "")].map(|(key, row)| (key.into(), row.into()));
-        assert_eq!(seen(&open(), &[], false, 9), all);
+        let all =
+            [("a", "2"), ("l1", "1"), ("l2", ""), ("z", "2")].map(|(key, row)| (key.into(), row.into()));
+        assert_eq!(rows(), all);
+        // Once more, as after a power cut when a part was made.
+        open().put(b"z", Some(b"1")).expect("room");
+        std::fs::write(folder.path().join("under-way"), &noted).expect("room");
+        assert_eq!(rows(), all);
 
         for torn in 0..noted.len() {
             assert_eq!(read_changes(&noted[..torn]), None);
         }
         let torn = write_changes(&changes(&[("a", Some("3"))]));
         std::fs::write(folder.path().join("under-way"), &torn[..torn.len() - 1]).expect("room");
-        assert_eq!(seen(&open(), &[], false, 9), all);
+        assert_eq!(rows(), all);
         assert_eq!(std::fs::read(folder.path().join("under-way")).expect("it is there"), b"");
+
+        // What an older program noted is of no use.
+        let mut older = changes(&[("a", Some("3"))]);
+        older.remove(REACHED);
+        std::fs::write(folder.path().join("under-way"), write_changes(&older)).expect("room");
+        assert_eq!(rows(), all);
     }
 
     /// Keys of tables that stand in blocks, and of others before, between and behind.

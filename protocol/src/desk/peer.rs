@@ -170,13 +170,11 @@ impl Desk {
             Peer { row, chain, channel, outbox: BTreeMap::new(), places: HashMap::new(), unrecorded: 0 };
         let prefix = peer_key(node, &[]);
         for (key, value) in shelf.scan(Table::Outbox, &prefix, usize::MAX) {
-            let leaf =
-                key.get(prefix.len()..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-            let ids = value.split_at_checked(32).and_then(|(a, b)| Some((message_id(a)?, message_id(b)?)));
-            if let Some((leaf, (id, exchange))) = leaf.zip(ids) {
-                peer.outbox.insert(LeafIndex(leaf), Owed { id, exchange });
-                peer.places.insert(id, LeafIndex(leaf));
-            }
+            let leaf = LeafIndex(u64::from_be_bytes(key.get(prefix.len()..)?.try_into().ok()?));
+            let (id, exchange) = value.split_at_checked(32)?;
+            let owed = Owed { id: message_id(id)?, exchange: message_id(exchange)? };
+            peer.places.insert(owed.id, leaf);
+            peer.outbox.insert(leaf, owed);
         }
         Some(peer)
     }
