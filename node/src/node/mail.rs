@@ -32,11 +32,13 @@ const WORTH_WAKING: usize = 4;
 const MANY: usize = 128;
 /// The same, while others want to be heard too: none of them waits longer than for a few of each.
 const FEW: usize = 8;
-/// How long whoever had a full turn waits for the next one, in milliseconds and for each other that wants to be heard: about
-/// what a turn takes. So whoever says much gets a share of the time, and leaves it where nobody else wants it.
-const REST: u64 = 2;
-/// Most shares the time is divided into: those who want to be heard seldom all say something at once.
-const MOST_SHARES: usize = 4;
+/// How many receipts and messages are taken in a millisecond, about. Whoever had that millisecond leaves as many to each
+/// other that says something just now.
+const IN_A_MILLISECOND: usize = 4;
+/// Most others the time is left to: they seldom all say something at once.
+const MOST_OTHERS: usize = 3;
+/// For how long after it said something a peer counts among those others, in milliseconds.
+const JUST_NOW: u64 = 50;
 /// For how long a peer that said something counts among those who want to be heard, in milliseconds.
 const HEARD_LATELY: u64 = 1000;
 
@@ -198,7 +200,8 @@ impl<D: Disk> Node<D> {
         let us = self.desk.us().clone();
         self.heard.retain(|_, at| now.millis.saturating_sub(*at) < HEARD_LATELY);
         let most = if self.heard.len() > 1 { FEW } else { MANY };
-        let rest = REST * (self.heard.len().clamp(1, MOST_SHARES) as u64 - 1);
+        let speaking = self.heard.values().filter(|at| now.millis.saturating_sub(**at) < JUST_NOW).count();
+        let others = speaking.saturating_sub(1).min(MOST_OTHERS);
         let (mut accepted, mut later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accepted)
             .into_iter()
             .partition(|one| self.turn_of(&one.from) <= now.millis);
@@ -223,9 +226,8 @@ impl<D: Disk> Node<D> {
         }
         for one in &mut accepted {
             let (receipts, messages) = one.next(most);
-            if receipts.len() + messages.len() == most {
-                self.lanes.entry(one.from.clone()).or_default().turn_at = now.millis + rest;
-            }
+            let rest = (receipts.len() + messages.len()) * others / IN_A_MILLISECOND;
+            self.lanes.entry(one.from.clone()).or_default().turn_at = now.millis + rest as u64;
             one.taken += most;
         }
         let (done, going_on): (Vec<_>, Vec<_>) = accepted.into_iter().partition(Accepted::is_done);
