@@ -89,6 +89,11 @@ pub enum InitError {
     /// There is no message key of that name.
     #[error("{0} is no message key of our key set: see `kid` of the keys in it, such as msg-1")]
     NoSuchKey(String),
+    /// The API's certificate and its key are one file.
+    #[error(
+        "{0} holds both the certificate and the key of the API: name two files in [api], then make them anew"
+    )]
+    OneFile(PathBuf),
     /// The State's code is not in the code list.
     #[error("{0} is not a State's code of ISO 3166-1 alpha-3 (nor EUE): see https://www.iso.org/obp")]
     NoSuchState(StateCode),
@@ -283,31 +288,38 @@ pub fn make_token(folder: &Path, holder: &OfficerId) -> Result<PathBuf, InitErro
 }
 
 /// Make the certificate of the operators' door and its key anew. They are in force from the node's next start; those before
-/// stay beside them, with `.old` behind their names.
+/// stay beside them, with `.until-` and the moment behind their names.
 pub fn renew_certificate(api: &Api, now: Timestamp) -> Result<(), InitError> {
+    if api.certificate == api.key {
+        return Err(InitError::OneFile(api.key.clone()));
+    }
     let (certificate, key) = http::make_certificate(now)?;
     let beside = |path: &Path, ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         PathBuf::from(name)
     };
+    let moment = now.to_string().replace([' ', ':'], "-");
     let both = [(&api.key, key.as_bytes()), (&api.certificate, certificate.as_bytes())];
     for (path, pem) in both {
+        let (new, old) = (beside(path, ".new"), beside(path, &format!(".until-{moment}")));
         let at = |source| InitError::Io { path: path.clone(), source };
-        let new = beside(path, ".new");
         // What an attempt left that was broken off.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
             _ => secret_file(&new, pem)?,
         }
         hand_over(&new, new.parent().unwrap_or(&new))?;
+        match fs::hard_link(path, &old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(InitError::Io { path: old, source: error });
+            }
+            _ => {}
+        }
     }
     for (path, _) in both {
-        let at = |source| InitError::Io { path: path.clone(), source };
-        if path.exists() {
-            fs::rename(path, beside(path, ".old")).map_err(at)?;
-        }
-        fs::rename(beside(path, ".new"), path).map_err(at)?;
+        fs::rename(beside(path, ".new"), path)
+            .map_err(|source| InitError::Io { path: path.clone(), source })?;
     }
     Ok(())
 }

@@ -41,8 +41,9 @@ const NEEDS_A_PERSON: u8 = 78;
 enum Command {
     /// Make the certificate of the operators' door anew, for two years; in force from the node's next start
     ///
-    /// Those before stay beside it, with `.old` behind their names. Who has a copy of the old one, in a profile, needs the
-    /// new one.
+    /// It is for this machine's own names, localhost; a door that other machines reach needs one from an authority that they
+    /// trust. The certificate and the key before it stay beside them, with the moment behind their names. Whoever has a copy
+    /// of the old certificate in a profile needs the new one.
     Certificate {
         #[command(flatten)]
         config: ConfigFile,
@@ -385,6 +386,9 @@ fn certificate(config: &Path) -> Outcome {
     init::renew_certificate(&config.api, serve::clock())?;
     println!("{}", config.api.certificate.display());
     println!("It is in force from the node's next start. Profiles with a copy of the old one need this one.");
+    if config.api.allow_remote {
+        println!("Other machines do not take it: it is for localhost. The one before is beside it.");
+    }
     Ok(())
 }
 
