@@ -211,10 +211,7 @@ pub enum HttpError {
         "the API cannot listen on {listen}: {source}. Stop what uses that port, or give another `listen` in [api]"
     )]
     Address { listen: SocketAddr, source: std::io::Error },
-    #[error(
-        "the API's certificate or key {}: {why}. OPERATING.md says how to make them anew, under \"The certificate of the operators' door has ended\"",
-        path.display()
-    )]
+    #[error("the API's certificate or key {}: {why}", path.display())]
     Certificate { path: PathBuf, why: String },
     #[error("cannot make a certificate for the API: {0}")]
     Making(#[from] rcgen::Error),
@@ -299,21 +296,24 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
 
 fn tls(certificate: &FilePath, key: &FilePath) -> Result<rustls::ServerConfig, HttpError> {
     let bad = |path: &FilePath, why: String| HttpError::Certificate { path: path.to_owned(), why };
+    let unusable = |path: &FilePath, error: &dyn std::fmt::Display| {
+        bad(path, format!("{error}. Put it back, or make both anew with `liaison-node certificate`"))
+    };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
-        .map_err(|error| bad(certificate, error.to_string()))?;
-    let metadata = std::fs::metadata(key).map_err(|error| bad(key, error.to_string()))?;
+        .map_err(|error| unusable(certificate, &error))?;
+    let metadata = std::fs::metadata(key).map_err(|error| unusable(key, &error))?;
     if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0 {
         return Err(bad(key, format!("others may read this key file; run: chmod 600 {}", key.display())));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, error.to_string()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites for both versions")
         .with_no_client_auth()
         .with_single_cert(chain, secret)
-        .map_err(|error| bad(certificate, error.to_string()))?;
+        .map_err(|error| unusable(certificate, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -40,7 +40,7 @@ const CHECKSUM: usize = 8;
 pub enum LogError {
     /// Something in the files is not what we wrote.
     #[error(
-        "{path}: {why}. Delete nothing, and keep this folder as it is. Put the newest whole copy of it in place, and only if nothing was signed since: see \"A file of the log is damaged\" in OPERATING.md"
+        "{path}: {why}. Delete nothing. Move the data folder aside and keep it, and put the newest whole copy of it in its place: see \"A file of the log is damaged\" in OPERATING.md"
     )]
     Damaged {
         /// Which file.
