@@ -17,7 +17,7 @@ use liaison_protocol::evidence::{self, Topic};
 use liaison_protocol::handling::{Purpose, Recipient};
 use liaison_protocol::mail::{Mail, MailReply, Posted};
 use liaison_protocol::merkle::{self, LeafIndex};
-use liaison_protocol::operator::{AdmitRequest, EvidenceRequest, Mistake, OpenRequest, Rules};
+use liaison_protocol::operator::{AdmitRequest, EvidenceRequest, Mistake, OpenRequest, Opening, Rules};
 use liaison_tests::{Fate, Pair, Start};
 
 /// Threats, and the files and names of the tests that show the defence. The name of the first begins as the threat does.
@@ -222,17 +222,33 @@ fn fishing_by_an_officer_or_by_a_state_meets_a_case_a_purpose_and_an_officer() {
         let request = Request::Open(OpenRequest { peer: Pair::id(1).to_string(), opening, officer: None });
         pair.order(0, request, Fate::Whole).1.expect("told")
     };
-    // A number alone, and a trace that says neither which case it is for nor why.
-    for (question, rule) in [
-        (serde_json::json!({"question": "verification", "presented": {"licence_no": "L1-0"}}), "R-10.5"),
-        (
-            serde_json::json!({"question": "trace", "request": {"hop": 1, "urgency": "ROUTINE",
-                "item": {"item": "firearm", "type": "F-PIS", "provenance": "UNKNOWN", "marks": []}}}),
-            "R-12.4",
-        ),
+    let trace = serde_json::json!({"question": "trace", "request": {
+        "trace_case": "RS-1", "hop": 1, "urgency": "ROUTINE", "illicit_basis": [],
+        "legal_justification": "Found.", "suspected_offences": ["UNKNOWN"],
+        "recovery": {"mode": "FOUND", "date": "2026-09-20", "place": "Novi Sad", "circumstances": "Found."},
+        "item": {"item": "firearm", "type": "F-PIS", "action": "SEMI_AUTO", "provenance": "UNKNOWN",
+            "marks": [{"kind": "SERIAL", "raw": "TAC 48317", "state": "INTACT"}]},
+        "identification": "TRAINED_OFFICER", "no_photo_reason": "none taken",
+        "national_search": {"registers": [], "date": "2026-09-20", "result": "Nothing."},
+        "questions": ["DISPOSITION"], "intended_use": "INVESTIGATION"
+    }});
+    // A number alone; and a trace of what nobody says is illicit, and of which our own registers know nothing yet.
+    let number = serde_json::json!({"question": "verification", "presented": {"licence_no": "L1-0"}});
+    for (question, rule, missing) in [
+        (number, "R-10.5", "presented.issue_date"),
+        (trace.clone(), "R-12.4", "request.illicit_basis"),
+        (trace.clone(), "R-12.4", "request.national_search.registers"),
     ] {
         let refused = asks(question);
-        assert!(matches!(&refused, Err(Mistake::Malformed(why)) if why.contains(rule)), "{refused:?}");
+        let says = |why: &str| why.contains(rule) && why.contains(missing);
+        assert!(matches!(&refused, Err(Mistake::Malformed(why)) if says(why)), "{refused:?}");
+    }
+    // Without a case, a justification or a use there is no request.
+    for needed in ["trace_case", "legal_justification", "intended_use"] {
+        let mut trace = trace.clone();
+        assert!(trace["request"].as_object_mut().expect("an object").remove(needed).is_some());
+        let refused = serde_json::from_value::<Opening>(trace).map(drop).expect_err(needed);
+        assert!(refused.to_string().contains(needed), "{refused}");
     }
     assert_eq!(pair.records(0).len(), size, "nothing went out");
 
