@@ -250,7 +250,7 @@ pub(super) const LARGE: usize = 2 * key_set::MAX_CHAIN * key_set::MAX_BYTES + SM
 /// A State's whole list of licences.
 pub(super) const HUGE: usize = 64 * 1024 * 1024;
 /// What is read and thrown away beyond a limit.
-const SURPLUS: usize = 1024 * 1024;
+pub(super) const SURPLUS: usize = 1024 * 1024;
 
 const DEFAULT_PAGE: usize = 50;
 const MAX_PAGE: usize = 200;
