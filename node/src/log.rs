@@ -582,7 +582,7 @@ fn staged(leaf: LeafIndex, at: Timestamp, record: &[u8]) -> Result<Staged, LogEr
 }
 
 fn parsed(leaf: LeafIndex, record: &[u8]) -> Result<Record, LogError> {
-    Record::own(record).or_else(|flaw| damaged("records", format!("record {leaf}: {flaw}")))
+    Record::parse(record).or_else(|flaw| damaged("records", format!("record {leaf}: {flaw}")))
 }
 
 /// When an entry of ours was written.

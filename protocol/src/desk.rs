@@ -465,8 +465,8 @@ impl Desk {
         // What opens an exchange has none yet: that need not be looked up. Where it has one, its sender lost his roots and
         // was admitted anew: it begins anew, too.
         let opens = staged.message.as_ref().is_some_and(|verified| verified.id() == *id);
-        let held = at_hand.or_else(|| self.before.remove(id)).filter(|_| !opens);
-        let held = held.or_else(|| if opens { None } else { self.load(shelf, id) });
+        let held = at_hand.or_else(|| self.before.remove(id));
+        let held = if opens { None } else { held.or_else(|| self.load(shelf, id)) };
         let (exchange, was_open, was_due) = match held {
             Some(exchange) => {
                 // A revocation counts also where nothing more may be said: the row has room for some. What it cannot

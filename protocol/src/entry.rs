@@ -461,12 +461,7 @@ impl Record {
         Written { entry: entry.line(), record, salt: *salt }
     }
 
-    /// Read a record's bytes, from our own log.
-    pub fn own(bytes: &[u8]) -> Result<Self, json::JsonFlaw> {
-        json::own(bytes)
-    }
-
-    /// Read a record's bytes, whoever gives them.
+    /// Read a record's bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, json::JsonFlaw> {
         json::parse(bytes)
     }

@@ -48,11 +48,6 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFlaw> {
     serde_json::from_slice(bytes).map_err(JsonFlaw)
 }
 
-/// Read a value of type `T` from what we wrote ourselves, for our eyes only.
-pub(crate) fn own<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFlaw> {
-    serde_json::from_slice(bytes).map_err(JsonFlaw)
-}
-
 /// Read a value of type `T` from strict JSON that says no more, and says it no other way, than `T` would write.
 pub fn parse_exact<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, JsonFlaw> {
     exact(&parse(bytes)?)

@@ -252,6 +252,16 @@ fn a_revocation_is_never_taken_back() {
     assert_eq!(kenya.deliver(&PERU.node(), message.token()), Err(Fault::KeyNotValid));
 }
 
+/// Kenya removes Peru, which begins anew with other roots and the same keys.
+fn peru_loses_its_roots(kenya: &mut House) -> KeyChain {
+    let reason = "its roots are lost".parse().expect("a line");
+    kenya.order(Order::RemovePeer { node: PERU.node(), reason });
+    let mut set = PERU.first();
+    set.contact.emails = vec!["registro@armas.example.pe".parse().expect("a line")];
+    let anew = PERU.sign(set, &["root-2", "root-3", "msg-1", "log-1", "witness-1"]);
+    KeyChain::start(anew).expect("version 1")
+}
+
 #[test]
 fn a_node_that_lost_its_roots_starts_its_numbers_anew() {
     let mut kenya = House::of(&KENYA);
@@ -260,13 +270,9 @@ fn a_node_that_lost_its_roots_starts_its_numbers_anew() {
     let admitted = |kenya: &House| kenya.desk.peer(&PERU.node()).map(|peer| peer.admitted());
     assert_eq!(admitted(&kenya), Some(START.plus(DAY)));
     kenya.now = START.plus(2 * DAY);
-    let reason = "its roots are lost".parse().expect("a line");
-    kenya.order(Order::RemovePeer { node: PERU.node(), reason });
-    let mut set = PERU.first();
-    set.contact.emails = vec!["registro@armas.example.pe".parse().expect("a line")];
-    let anew = PERU.sign(set, &["root-2", "root-3", "msg-1", "log-1", "witness-1"]);
+    let anew = peru_loses_its_roots(&mut kenya);
     assert_eq!(admitted(&kenya), None);
-    kenya.admit(&KeyChain::start(anew).expect("version 1"));
+    kenya.admit(&anew);
     assert_eq!(admitted(&kenya), Some(kenya.now));
     let mut message = opener(&PERU, &KENYA, 1, request());
     message.iat = START.plus(2);
@@ -278,12 +284,8 @@ fn what_came_before_the_roots_were_lost_is_taken_again_once() {
     let mut kenya = House::of(&KENYA);
     let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
     assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
-    let reason = "its roots are lost".parse().expect("a line");
-    kenya.order(Order::RemovePeer { node: PERU.node(), reason });
-    let mut set = PERU.first();
-    set.contact.emails = vec!["registro@armas.example.pe".parse().expect("a line")];
-    let anew = PERU.sign(set, &["root-2", "root-3", "msg-1", "log-1", "witness-1"]);
-    kenya.admit(&KeyChain::start(anew).expect("version 1"));
+    let anew = peru_loses_its_roots(&mut kenya);
+    kenya.admit(&anew);
     let place = LeafIndex(kenya.shelf.records.len() as u64);
     assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
     assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::Repeated(place)));
