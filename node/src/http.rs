@@ -282,7 +282,7 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
     let places = Arc::new(Semaphore::new(bounds.connections));
     let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls)
         .handshake_timeout(HANDSHAKE.min(bounds.request))
-        .acceptor(Threshold(places));
+        .acceptor(Threshold { places, bounds });
     let mut server = axum_server::from_tcp(listener)
         .map_err(broken)?
         .acceptor(acceptor)

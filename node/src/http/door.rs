@@ -6,19 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State as Held};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, StatusCode};
-use axum::middleware::{self, Next};
+use axum::middleware::{self, AddExtension, Next};
 use axum::response::Response;
+use axum::{Extension, Router};
 use futures::{StreamExt as _, stream};
 use liaison_protocol::authority::OfficerId;
 use liaison_protocol::merkle::Hash;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::time::Sleep;
+use tower_layer::Layer as _;
 
 use super::refusal::Refusal;
 use super::routes::{LONG, for_all, for_holders};
@@ -30,8 +32,12 @@ use crate::metrics::Metrics;
 pub(super) struct Bounds {
     /// Connections that stand, of strangers too: those beyond are closed before a word is said on them.
     pub(super) connections: usize,
+    /// How long a connection stands on which no token is shown.
+    pub(super) stranger: Duration,
     /// Requests under way.
     pub(super) at_once: usize,
+    /// For how long nothing may be taken of what is said.
+    pub(super) takes: Duration,
     /// Time to send the head of a request, and then for the rest of it and the answer.
     pub(super) request: Duration,
     /// Time for a list of licences.
@@ -48,6 +54,8 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: 384,
+            stranger: Duration::from_secs(60),
+            takes: Duration::from_secs(90),
             at_once: 256,
             request: Duration::from_secs(30),
             import: Duration::from_secs(600),
@@ -60,26 +68,62 @@ impl Default for Bounds {
 
 /// Lets in as many connections as there are places. Each costs a file, and the log needs files, too.
 #[derive(Clone)]
-pub(super) struct Threshold(pub(super) Arc<Semaphore>);
+pub(super) struct Threshold {
+    pub(super) places: Arc<Semaphore>,
+    pub(super) bounds: Bounds,
+}
 
 impl<S> axum_server::accept::Accept<TcpStream, S> for Threshold {
     type Stream = Placed;
-    type Service = S;
-    type Future = std::future::Ready<std::io::Result<(Placed, S)>>;
+    type Service = AddExtension<S, Known>;
+    type Future = std::future::Ready<std::io::Result<(Placed, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let placed = match self.0.clone().try_acquire_owned() {
-            Ok(place) => Ok((Placed { stream, _place: place }, service)),
+        let placed = match self.places.clone().try_acquire_owned() {
+            Ok(place) => {
+                let known = Known::default();
+                let service = Extension(known.clone()).layer(service);
+                Ok((Placed::new(stream, place, known, self.bounds), service))
+            }
             Err(_) => Err(std::io::Error::other("there are too many connections already")),
         };
         std::future::ready(placed)
     }
 }
 
-/// A connection and its place.
+/// Whether a token was shown on this connection that we know.
+#[derive(Clone, Default)]
+pub(super) struct Known(Arc<AtomicBool>);
+
+/// A connection and its place. Who shows no token keeps it for a while only, whatever he does; and whoever takes nothing of
+/// what is said to him has hung up.
 pub(super) struct Placed {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
+    known: Known,
+    /// Until then a token must have been shown.
+    stranger_until: Pin<Box<Sleep>>,
+    /// Until then some of what is said must be taken.
+    takes_until: Option<Pin<Box<Sleep>>>,
+    bounds: Bounds,
+}
+
+impl Placed {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit, known: Known, bounds: Bounds) -> Self {
+        let stranger_until = Box::pin(tokio::time::sleep(bounds.stranger));
+        Self { stream, _place: place, known, stranger_until, takes_until: None, bounds }
+    }
+
+    /// Nothing moves: has it been so for too long? Whoever waits is woken then.
+    fn waits(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Error> {
+        let is_known = self.known.0.load(Ordering::Relaxed);
+        let overstays = !is_known && self.stranger_until.as_mut().poll(cx).is_ready();
+        let takes_nothing = self.takes_until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_ready());
+        match overstays || takes_nothing {
+            true => Poll::Ready(std::io::ErrorKind::TimedOut.into()),
+            false => Poll::Pending,
+        }
+    }
 }
 
 impl AsyncRead for Placed {
@@ -88,7 +132,10 @@ impl AsyncRead for Placed {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        match Pin::new(&mut self.stream).poll_read(cx, into) {
+            Poll::Pending => self.waits(cx).map(Err),
+            heard => heard,
+        }
     }
 }
 
@@ -98,10 +145,21 @@ impl AsyncWrite for Placed {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Pending => {
+                let takes = self.bounds.takes;
+                self.takes_until.get_or_insert_with(|| Box::pin(tokio::time::sleep(takes)));
+                self.waits(cx).map(Err)
+            }
+            said => {
+                self.takes_until = None;
+                said
+            }
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        // A socket has nothing to flush: that this is done says nothing of who reads.
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -219,7 +277,13 @@ pub(super) async fn attend(
     let path = path.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status().as_u16();
     door.metrics.api_answered(status);
-    tracing::info!(%method, path, status, micros = began.elapsed().as_micros(), "api");
+    let micros = began.elapsed().as_micros();
+    // Strangers write no line each: how many were sent away is counted.
+    if response.status() == StatusCode::UNAUTHORIZED {
+        tracing::debug!(%method, path, status, micros, "api");
+    } else {
+        tracing::info!(%method, path, status, micros, "api");
+    }
     response
 }
 
@@ -241,6 +305,9 @@ pub(super) async fn receive(
     next: Next,
 ) -> Result<Response, Refusal> {
     let who = door.who(request.headers())?;
+    if let Some(Known(known)) = request.extensions().get() {
+        known.store(true, Ordering::Relaxed);
+    }
     let _place = door.places.try_acquire().map_err(|_| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way: ask again shortly")
     })?;

@@ -594,6 +594,50 @@ fn strangers_cannot_take_every_place_and_do_not_keep_those_they_take() {
 }
 
 #[test]
+fn a_stranger_who_asks_much_and_reads_nothing_keeps_no_place() {
+    let bounds = Bounds { connections: 4, stranger: Duration::from_secs(1), ..Bounds::default() };
+    rehearse_with(bounds, |visitor| {
+        let strangers: Vec<_> = (0..4)
+            .map(|_| {
+                let mut stranger = visitor.connect();
+                stranger.sock.set_write_timeout(Some(Duration::from_millis(200))).expect("a socket");
+                // The answers are more than the system keeps for whoever does not read.
+                let _ = stranger.write_all(&b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(80));
+                stranger
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(visitor.ask("GET", "/v1/node", Value::Null).status, 200);
+        drop(strangers);
+    });
+}
+
+#[test]
+fn who_shows_a_token_keeps_the_connection_but_not_without_ever_reading() {
+    let (stranger, takes) = (Duration::from_millis(500), Duration::from_millis(700));
+    rehearse_with(Bounds { stranger, takes, ..Bounds::default() }, |visitor| {
+        let mut stream = visitor.connect();
+        let asked = |path: &str| {
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", visitor.token)
+        };
+        stream.write_all(asked("/v1/node").as_bytes()).expect("taken");
+        std::thread::sleep(stranger * 2);
+        stream.write_all(asked("/v1/node").as_bytes()).expect("it still stands");
+        let mut some = [0; 12];
+        stream.read_exact(&mut some).expect("an answer");
+        assert_eq!(&some, b"HTTP/1.1 200");
+
+        // Many megabytes of answers, and nobody takes them.
+        stream.sock.set_write_timeout(Some(Duration::from_millis(200))).expect("a socket");
+        let _ = stream.write_all(asked("/openapi.json").repeat(400).as_bytes());
+        std::thread::sleep(takes * 3);
+        let mut taken = Vec::new();
+        let _ = stream.read_to_end(&mut taken);
+        assert!(taken.len() < 400 * openapi().len(), "{} bytes", taken.len());
+    });
+}
+
+#[test]
 fn a_request_that_is_never_finished_ends() {
     let bounds = Bounds { request: Duration::from_millis(200), ..Bounds::default() };
     rehearse_with(bounds, |visitor| {
