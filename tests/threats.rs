@@ -11,10 +11,13 @@ use std::fs;
 use std::path::Path;
 
 use liaison_node::node::{Done, Input, Output, Request};
-use liaison_protocol::desk::MAX_DENIED_A_DAY;
+use liaison_protocol::attachment::{self, Attachment};
+use liaison_protocol::authority::Timestamp;
+use liaison_protocol::desk::{MAX_DENIED_A_DAY, MAX_WANTED, Table};
 use liaison_protocol::entry::{Alert, Logged, Record};
 use liaison_protocol::evidence::{self, Topic};
 use liaison_protocol::handling::{Purpose, Recipient};
+use liaison_protocol::jws;
 use liaison_protocol::mail::{Mail, MailReply, Posted};
 use liaison_protocol::merkle::{self, LeafIndex};
 use liaison_protocol::operator::{AdmitRequest, EvidenceRequest, Mistake, OpenRequest, Opening, Rules};
@@ -87,11 +90,13 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
         &[
             ("tests/threats.rs", "flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail"),
             ("tests/threats.rs", "a_long_mail_is_taken_in_turns_and_answered_after_the_last"),
+            ("tests/threats.rs", "a_peer_names_no_more_attachments_than_may_be_still_to_come"),
             ("node/src/peers/tests.rs", "a_stranger_who_dallies_holds_few_places_and_not_for_long"),
             ("node/src/peers/tests.rs", "a_frame_too_large_fails_alone"),
             ("node/src/peers/tests.rs", "one_request_per_peer_waits_and_the_next_is_turned_away"),
             ("node/src/peers/frames.rs", "a_size_is_only_a_promise"),
             ("node/src/http/tests.rs", "strangers_cannot_take_every_place_and_do_not_keep_those_they_take"),
+            ("node/src/http/tests.rs", "a_stranger_who_asks_much_and_reads_nothing_keeps_no_place"),
             ("node/src/http/tests.rs", "a_request_that_is_never_finished_ends"),
             ("tests/attachments.rs", "a_third_state_and_a_greedy_one_get_nothing"),
         ],
@@ -525,6 +530,42 @@ fn flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail() {
         mail.head = liaison_protocol::note::AddCheckpoint { old: size, proof: Vec::new(), ..offer }.render();
     }
     assert_eq!(taken, 1, "the honest question among them is taken, once");
+}
+
+#[test]
+fn a_peer_names_no_more_attachments_than_may_be_still_to_come() {
+    const FULL: usize = MAX_WANTED / attachment::MAX_ATTACHMENTS;
+    let mut pair = met();
+    let (mut said, mut named) = (Vec::new(), Vec::new());
+    for number in 0..=FULL {
+        let Request::Open(mut request) = Pair::question(0) else { panic!("a question opens") };
+        for part in 0..attachment::MAX_ATTACHMENTS {
+            let (content, salt) = (format!("{number}, {part}").into_bytes(), [7; attachment::SALT_LEN]);
+            let length = content.len() as u64;
+            let now = Timestamp(1_790_812_800);
+            let digest = pair.node(0).blobs().put(content, salt, now).expect("there is room");
+            let line = |text: &str| text.parse().expect("a line");
+            let (media_type, name, salt) = (line("image/png"), line("mark"), jws::encode(&salt));
+            let attachment = Attachment { digest, salt, length, media_type, name, view: None };
+            request.opening.enclosed.attachments.push(attachment);
+            named.push(digest);
+        }
+        let (out, told) = pair.order(0, Request::Open(request), Fate::Whole);
+        assert!(matches!(told, Some(Ok(_))), "{told:?}");
+        said.extend(out.expect("whole"));
+    }
+    carry(&mut pair, 0, said);
+    let wanted = |pair: &Pair| pair.node(1).store().scan(Table::Wanted, &[], usize::MAX).len();
+    assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL, MAX_WANTED));
+
+    // Nothing is refused: when some of them are here, the rest is taken.
+    let here = named.into_iter().take(attachment::MAX_ATTACHMENTS);
+    let here = here.map(|digest| Input::Fetched { from: Pair::id(0), digest }).collect();
+    pair.round(1, here, Fate::Whole).expect("whole");
+    pair.wait();
+    let said = pair.round(0, Vec::new(), Fate::Whole).expect("whole");
+    carry(&mut pair, 0, said);
+    assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL + 1, MAX_WANTED));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use liaison_protocol::attachment::{self, Attachment, SALT_LEN};
 use liaison_protocol::authority::{NodeId, Timestamp};
 use liaison_protocol::merkle::{Hash, Hasher};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Folder};
+use crate::system;
 
 /// The content of attachments. Clones are the same.
 #[derive(Clone, Debug)]
@@ -54,6 +55,18 @@ pub enum Found {
     Loose,
     /// It is here.
     Kept,
+}
+
+impl Blobs<Folder> {
+    /// Whether the disk has room for more of what peers send.
+    pub fn check_room(&self, enough: u64) -> Result<(), BlobError> {
+        match system::has_room(self.disk.root(), enough) {
+            true => Ok(()),
+            false => {
+                Err(at(PARTS)(io::Error::other("the disk is nearly full, and what is left is the log's")))
+            }
+        }
+    }
 }
 
 impl<D: Disk> Blobs<D> {

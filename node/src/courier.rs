@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use liaison_protocol::authority::{NodeId, Timestamp};
 use liaison_protocol::blob::{PieceReply, PieceRequest};
+use liaison_protocol::desk::MAX_WANTED;
 use liaison_protocol::merkle::Hash;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -21,10 +22,11 @@ use crate::peers::{Event, Failure, Network};
 
 /// Pieces asked for at once, over all peers: what they may make us hold.
 const MOST_AT_ONCE: usize = 16;
-/// Attachments of one peer looked at to find the next.
-const MOST_LOOKED_AT: usize = 1024;
 /// Most content of one peer that is on its way, in bytes: beyond it nothing new is begun.
 const MOST_PENDING: u64 = 256 * 1024 * 1024;
+/// Less room than this on our disk, in bytes, and less than a twentieth of it: then nothing more is fetched, for what is left
+/// is the log's.
+const ROOM: u64 = 1024 * 1024 * 1024;
 /// When a peer is told to come back after our disk failed, in seconds.
 const COME_BACK: u32 = 60;
 
@@ -88,7 +90,7 @@ impl Courier {
             .ask(|node| {
                 let peers: Vec<NodeId> = node.desk().peers().map(|(peer, _)| peer.clone()).collect();
                 let wanted = peers.iter().flat_map(|peer| {
-                    let wanted = node.wanted(peer, usize::MAX).into_iter();
+                    let wanted = node.wanted(peer, MAX_WANTED).into_iter();
                     wanted.map(|wanted| (peer.clone(), wanted.attachment.digest)).collect::<Vec<_>>()
                 });
                 let wanted: Vec<(NodeId, Hash)> = wanted.collect();
@@ -156,7 +158,7 @@ impl Courier {
         }
         if self.fetchers.get(peer).is_some_and(|fetcher| fetcher.current().is_none()) {
             let name = peer.clone();
-            let mut wanted = self.ask(move |node| node.wanted(&name, MOST_LOOKED_AT)).await?;
+            let mut wanted = self.ask(move |node| node.wanted(&name, MAX_WANTED)).await?;
             // It may have come with another message, or before the index was made again.
             for here in
                 wanted.extract_if(.., |wanted| self.blobs.holds(&wanted.attachment)).collect::<Vec<_>>()
@@ -178,6 +180,9 @@ impl Courier {
             if let Err(error) = begun {
                 return Ok(Err(error));
             }
+        }
+        if let Err(full) = self.blobs.check_room(ROOM) {
+            return Ok(Err(full));
         }
         let fetcher = self.fetchers.entry(peer.clone()).or_default();
         let Some(attachment) = fetcher.current().map(|fetch| fetch.wanted.attachment.clone()) else {
@@ -211,7 +216,7 @@ impl Courier {
                     let answer = self.give(&from, request).await?;
                     self.network.respond(reply, answer.frame());
                 }
-                None => tracing::warn!(peer = %from, "a request for a piece of an attachment is malformed"),
+                None => tracing::debug!(peer = %from, "a request for a piece of an attachment is malformed"),
             },
             Event::Answered { from, frame } => {
                 let jitter = self.jitter();
@@ -255,7 +260,7 @@ impl Courier {
         let PieceRequest { digest, offset, length } = request;
         let name = to.clone();
         if !self.ask(move |node| node.gave(&name, &digest)).await? {
-            tracing::warn!(peer = %to, "it asked for an attachment that no message to it names");
+            tracing::debug!(peer = %to, "it asked for an attachment that no message to it names");
             return Ok(PieceReply::NotYours);
         }
         Ok(match self.blobs.read(&digest, offset, length) {

@@ -62,6 +62,8 @@ pub struct Lane {
     pub sent_key_sets: u64,
     /// Messages of the peer's that cannot be taken yet.
     pub deferred: Vec<Deferred>,
+    /// From when on it is told again that a message of the peer's is refused, in milliseconds.
+    pub complains_at: u64,
     /// From when on the peer's mail is taken, in milliseconds.
     pub turn_at: u64,
     /// Whether a connection is open.

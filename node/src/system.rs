@@ -33,6 +33,15 @@ pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
+/// Whether a twentieth of the disk on which `path` lies is free, or `enough` bytes. Where that cannot be told, it shows when
+/// something is written.
+pub fn has_room(path: &Path, enough: u64) -> bool {
+    rustix::fs::statvfs(path).map_or(true, |disk| {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        free >= enough.min(disk.f_blocks.saturating_mul(disk.f_frsize) / 20)
+    })
+}
+
 /// Bytes that may still be written to the disk on which `path` lies.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(path)?;

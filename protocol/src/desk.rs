@@ -43,6 +43,8 @@ pub const MAX_AHEAD: u64 = 300;
 pub const MAX_DENIED_A_DAY: u32 = 100;
 /// Most open exchanges a peer may have with us, over both directions.
 pub const MAX_OPEN: u64 = 100_000;
+/// Most attachments of a peer's messages that may be still to come.
+pub const MAX_WANTED: usize = 1024;
 /// Most messages of ours that a peer may leave without a receipt before nothing new is opened with it.
 pub const MAX_UNDELIVERED: usize = 100_000;
 /// Most hops of trace cases shown at once.
@@ -204,6 +206,8 @@ pub struct Desk {
     changed: BTreeSet<MessageId>,
     /// Peers of whom the same is true.
     changed_peers: BTreeSet<NodeId>,
+    /// Nodes whose key sets changed what is due when.
+    due_anew: BTreeSet<NodeId>,
     /// The order that was taken in last, if it opens an exchange: its place and its key.
     ordered: Option<(LeafIndex, IdempotencyKey)>,
 }
@@ -222,6 +226,7 @@ impl Desk {
             ordered: None,
             changed: BTreeSet::new(),
             changed_peers: BTreeSet::new(),
+            due_anew: BTreeSet::new(),
         }
     }
 
@@ -439,6 +444,9 @@ impl Desk {
     /// Bring the rows of what changed up to date: once for a round, however often something in it changed. Before this,
     /// the shelf is behind; the desk itself never is.
     pub fn settle(&mut self, shelf: &mut impl Shelf) {
+        for node in std::mem::take(&mut self.due_anew) {
+            self.set_due_anew(shelf, &node);
+        }
         for node in std::mem::take(&mut self.changed_peers) {
             if let Some(peer) = self.peers.get(&node) {
                 shelf.put(Table::Peer, node.as_str().as_bytes(), write(&peer.row));

@@ -19,7 +19,7 @@ use crate::lanes::InFlight;
 use crate::log::{LogError, Place, Reader};
 use crate::metrics::Stage;
 
-/// Key sets in one `Mail`.
+/// Key sets in one `Mail` of ours, and taken of one of a peer's.
 const MOST_KEY_SETS: usize = 8;
 /// Bytes of messages in one `Mail`: leaves room for proofs and the frame.
 const MAIL_BUDGET: usize = 2 * 1024 * 1024;
@@ -39,6 +39,8 @@ const IN_A_MILLISECOND: usize = 4;
 const MOST_OTHERS: usize = 3;
 /// For how long after it said something a peer counts among those others, in milliseconds.
 const JUST_NOW: u64 = 50;
+/// How long after it was told of a refused message others of that peer are told at `debug` only, in milliseconds.
+const A_COMPLAINT: u64 = 1000;
 /// For how long a peer that said something counts among those who want to be heard, in milliseconds.
 const HEARD_LATELY: u64 = 1000;
 
@@ -115,7 +117,8 @@ impl<D: Disk> Node<D> {
         if self.halted.is_some() {
             return Err(Some(MailReply::Busy { retry_after_secs: 60 }));
         }
-        for key_set in &mail.key_sets {
+        // As many as an honest peer sends at a time: each may change much, and what is left comes with its next mail.
+        for key_set in mail.key_sets.iter().take(MOST_KEY_SETS) {
             let mut chain = self.desk.peer(&from).ok_or(None)?.chain().clone();
             let Ok(next) = chain.extend(key_set) else { continue };
             if let Some(other) = self.desk.claims_identity_of(next.set()) {
@@ -325,8 +328,15 @@ impl<D: Disk> Node<D> {
         let id = envelope::id_of(token);
         let exchange = verified.map(|verified| tracing::field::display(verified.exchange()));
         let message = id.map(tracing::field::display);
-        tracing::warn!(peer = %from, message, exchange, code = fault.code(), %fault, "message refused");
         self.metrics.refused(from, fault.code().into());
+        // All are counted, and one a second is told: the trace is no place for a peer to fill.
+        let lane = self.lanes.entry(from.clone()).or_default();
+        if now.millis >= lane.complains_at {
+            lane.complains_at = now.millis + A_COMPLAINT;
+            tracing::warn!(peer = %from, message, exchange, code = fault.code(), %fault, "message refused");
+        } else {
+            tracing::debug!(peer = %from, message, exchange, code = fault.code(), %fault, "message refused");
+        }
         if let (true, Some(id)) = (fault.is_passing(), id) {
             let lane = self.lanes.entry(from.clone()).or_default();
             if lane.deferred.len() < mail::MAX_MESSAGES {

@@ -118,7 +118,7 @@ impl Desk {
         let before = targets_of(self);
         self.extend_key_sets(shelf, node, key_set, staged.leaf);
         if before != targets_of(self) {
-            self.set_due_anew(shelf, node);
+            self.due_anew.insert(node.clone());
         }
         self.distrust(shelf, staged);
     }
@@ -127,10 +127,10 @@ impl Desk {
     /// the record that revokes it becomes part of each exchange it concerns.
     pub(super) fn distrust(&mut self, shelf: &mut impl Shelf, staged: &Staged) {
         let Some((node, key_sets)) = staged.record.key_sets() else { return };
-        // The lines of exchanges are read below.
-        self.settle(shelf);
         let revoked = key_set::revocations(key_sets);
         let Some(since) = revoked.iter().map(|revocation| revocation.untrusted_from).min() else { return };
+        // The lines of exchanges are read below.
+        self.settle(shelf);
         // Some rows of the list at a time: there may be very many.
         for rows in 0..=staged.leaf.0 >> 16 {
             let mut concerned = Vec::new();
@@ -315,7 +315,7 @@ impl Desk {
         };
         self.peers.insert(node.clone(), peer);
         self.change_peer(node, |_| ());
-        self.set_due_anew(shelf, node);
+        self.due_anew.insert(node.clone());
         self.distrust(shelf, staged);
     }
 

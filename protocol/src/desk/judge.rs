@@ -2,7 +2,7 @@
 
 use super::peer::day;
 use super::rows::{message_id, places};
-use super::{Desk, Judgement, MAX_AHEAD, Peer, Shelf, Table, is_full};
+use super::{Desk, Judgement, MAX_AHEAD, MAX_WANTED, Peer, Shelf, Table, is_full};
 use crate::authority::{NodeId, Timestamp};
 use crate::entry::Record;
 use crate::envelope::Verified;
@@ -44,6 +44,10 @@ impl Desk {
             return Err(Fault::FunctionMissing);
         }
         message.check()?;
+        let named = message.attachments.len();
+        if named > 0 && self.wanted(shelf, &message.iss, MAX_WANTED).len() + named > MAX_WANTED {
+            return Err(Fault::TooMuch);
+        }
         match message.thr {
             None if peer.is_over_its_ceilings() => Err(Fault::TooMuch),
             None => Ok(Judgement::New),
