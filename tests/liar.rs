@@ -97,6 +97,20 @@ impl Liar {
 
     /// A message that opens an exchange, under any number, entered in the log as it must be.
     pub fn seals(&mut self, seq: u64, question: &Value) -> (LeafIndex, Verified) {
+        self.seals_all([(seq, question.clone())]).remove(0)
+    }
+
+    /// The same, of many, in one round of its log.
+    pub fn seals_all(
+        &mut self,
+        questions: impl IntoIterator<Item = (u64, Value)>,
+    ) -> Vec<(LeafIndex, Verified)> {
+        let sealed = questions.into_iter().map(|(seq, question)| self.enters(seq, &question)).collect();
+        self.log.commit(&self.keys.log.key).expect("room on the disk");
+        sealed
+    }
+
+    fn enters(&mut self, seq: u64, question: &Value) -> (LeafIndex, Verified) {
         let opening: Opening = serde_json::from_value(question.clone()).expect("a question");
         let message = Message {
             iss: self.us.clone(),
@@ -123,7 +137,6 @@ impl Liar {
         let verified = envelope::seal(message, &named.kid, &named.key);
         let record = Record::Sent { to: self.peer.clone(), token: verified.token().to_owned() };
         let leaf = self.log.stage(record.write(clock(), &[7; 32]));
-        self.log.commit(&self.keys.log.key).expect("room on the disk");
         (leaf, verified)
     }
 

@@ -19,8 +19,8 @@ pub struct Proxy {
 struct Line {
     /// Bytes that passed, both ways.
     passed: AtomicU64,
-    /// Most bytes a second and direction; 0: no limit.
-    slow: AtomicU64,
+    /// Most bytes a second, of what goes there and of what comes back; 0: no limit.
+    slow: [AtomicU64; 2],
     /// New connections are closed at once.
     cut: AtomicBool,
     over: AtomicBool,
@@ -75,7 +75,12 @@ impl Proxy {
 
     /// Pass on so many bytes a second and direction; 0: as many as come.
     pub fn slow(&self, bytes: u64) {
-        self.line.slow.store(bytes, Ordering::Relaxed);
+        self.line.slow.iter().for_each(|way| way.store(bytes, Ordering::Relaxed));
+    }
+
+    /// The same, of what comes back only.
+    pub fn slow_back(&self, bytes: u64) {
+        self.line.slow[1].store(bytes, Ordering::Relaxed);
     }
 
     /// Let nobody through any more, or again. What is open stays open.
@@ -111,16 +116,16 @@ impl Line {
             open.retain(|socket| socket.peer_addr().is_ok());
             open.extend([copy(&here), copy(&there)]);
         }
-        for (from, to) in [(copy(&here), copy(&there)), (there, here)] {
+        for (way, (from, to)) in [(copy(&here), copy(&there)), (there, here)].into_iter().enumerate() {
             let line = self.clone();
-            std::thread::spawn(move || line.pass(from, to));
+            std::thread::spawn(move || line.pass(way, from, to));
         }
     }
 
-    fn pass(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pass(&self, way: usize, mut from: TcpStream, mut to: TcpStream) {
         let mut bytes = vec![0; 64 * 1024];
         loop {
-            let slow = self.slow.load(Ordering::Relaxed);
+            let slow = self.slow[way].load(Ordering::Relaxed);
             // Twenty small steps a second.
             let most = if slow == 0 { bytes.len() } else { (slow as usize / 20).clamp(1, bytes.len()) };
             match from.read(&mut bytes[..most]) {

@@ -614,6 +614,8 @@ fn a_removed_peer_is_not_heard_until_it_is_admitted_again() {
     let (k, p) = (ken.api(), per.api());
     let before = p.open_exchange("KEN", &verification("KE-0"), "before").summary.id.to_string();
     wait_for("it is there", || k.exchanges().first().cloned());
+    // The receipt goes out a little later, and must not be cut off with the peer.
+    wait_for("it is receipted", || (p.peer("KEN").undelivered == 0).then_some(()));
     let removed = k.try_send("DELETE", "/v1/peers/PER", &json!({"reason": "keys in doubt"}), None);
     assert_eq!(removed.expect("it answers").status, 204);
     assert_eq!(k.get::<Vec<PeerView>>("/v1/peers"), []);

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::Bench;
 use crate::licences;
 use crate::load::{Outcome, Pace, Plan};
-use crate::machine::{process_millis, resident_mib};
+use crate::machine::{peak_mib, process_millis, resident_mib};
 use crate::report::millis;
 
 /// The honest States.
@@ -88,8 +88,8 @@ pub(crate) fn run(bench: &mut Bench) {
     let attacks = [Attack::Junk, Attack::Flood, Attack::StaleHeads, Attack::SlowReads, Attack::All];
     for (number, attack) in (1..).zip(attacks) {
         if attack == Attack::SlowReads {
-            // It shakes hands, asks, and then hardly reads.
-            proxy.slow(20_000);
+            // From now on it shakes hands, asks, and then hardly reads.
+            proxy.slow_back(20_000);
         }
         let hostile = Hostile::begins(liar, number * 10_000_000, attack);
         let spent = process_millis(std::process::id());
@@ -104,7 +104,7 @@ pub(crate) fn run(bench: &mut Bench) {
         );
         worst = worst.max(outcome.took(990).as_secs_f64() / alone.took(990).as_secs_f64());
     }
-    let after = resident_mib(ken.pid());
+    let after = peak_mib(ken.pid());
     bench.report.figure(
         &format!("{} peers, one hostile: honest p99 at {rate:.0}/s", honest + 1),
         format!("{} without it", millis(alone.took(990))),
@@ -113,7 +113,7 @@ pub(crate) fn run(bench: &mut Bench) {
         Some(worst <= 2.0),
     );
     bench.report.figure(
-        "the same: resident memory",
+        "the same: resident memory at its peak",
         format!("{after:.0} MiB"),
         format!("{:.2} of before", after / before),
         "bounded",
@@ -164,12 +164,9 @@ impl Hostile {
                         1
                     }
                     _ => {
-                        let messages: Vec<_> = (0..50)
-                            .map(|_| {
-                                seq += 1;
-                                liar.seals(seq, &licences::opening(seq % FEW))
-                            })
-                            .collect();
+                        let questions = (seq + 1..=seq + 50).map(|seq| (seq, licences::opening(seq % FEW)));
+                        let messages = liar.seals_all(questions);
+                        seq += 50;
                         liar.goes_on(&messages.iter().collect::<Vec<_>>());
                         50
                     }
@@ -184,7 +181,6 @@ impl Hostile {
     /// How many things it said; and it goes on another time.
     fn ends(self, proxy: &Proxy) -> (u64, Liar) {
         self.over.store(true, Ordering::Relaxed);
-        proxy.slow(0);
         proxy.drop_all();
         let liar = self.thread.join().expect("it does not fail");
         (self.said.load(Ordering::Relaxed), liar)

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::licences::{self, LICENCES};
 use crate::machine::process_millis;
 use crate::report::quantile;
-use crate::watch::{Watch, between};
+use crate::watch::{Id, Watch, between};
 
 /// The word that makes this program the generator.
 pub(crate) const WORD: &str = "generate-load";
@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) folder: PathBuf,
     /// The port of its API.
     pub(crate) api_port: u16,
+    /// The folder of the node that is asked, if it is one: then its receipts are awaited, too.
+    pub(crate) asked: Option<PathBuf>,
     /// The States asked, in turn.
     pub(crate) peers: Vec<String>,
     /// Begins each idempotency key: other runs have other keys.
@@ -78,8 +80,10 @@ pub(crate) struct Outcome {
     pub(crate) done: u64,
     /// From the first beginning to the last end, in seconds.
     pub(crate) seconds: f64,
-    /// From (intended) beginning to end, sorted.
+    /// From (intended) beginning until the asking node holds answer and receipt, sorted.
     pub(crate) took: Vec<Duration>,
+    /// The same, until the node that was asked holds the receipt of its answer, too. Sorted.
+    pub(crate) whole: Vec<Duration>,
     /// The same, of the order alone: until the node says that it is recorded. Sorted.
     pub(crate) ordered: Vec<Duration>,
     /// Done within each second.
@@ -98,9 +102,14 @@ impl Outcome {
         self.done as f64 / self.seconds
     }
 
-    /// A quantile of the whole times, in thousandths.
+    /// A quantile of the times until the asking node holds answer and receipt, in thousandths.
     pub(crate) fn took(&self, thousandths: usize) -> Duration {
         quantile(&self.took, thousandths)
+    }
+
+    /// The same, of the times until both nodes hold their receipts.
+    pub(crate) fn whole(&self, thousandths: usize) -> Duration {
+        quantile(&self.whole, thousandths)
     }
 }
 
@@ -110,6 +119,7 @@ impl Plan {
         Self {
             folder: house.folder().to_owned(),
             api_port: house.api_port(),
+            asked: None,
             peers: vec!["PER".into()],
             run: run.into(),
             pace: Pace::Closed(under_way),
@@ -191,6 +201,7 @@ impl Load {
             Pace::Open(rate) => ((rate / 4.0) as u64).clamp(8, MOST_CONNECTIONS),
         };
         let mut watch = Watch::from_now(&self.plan.folder.join("data"));
+        let mut theirs = self.plan.asked.as_ref().map(|folder| Watch::from_now(&folder.join("data")));
         let start = Arc::new(Barrier::new(usize::try_from(connections).expect("a few") + 1));
         let begin = Instant::now() + Duration::from_millis(200 + connections);
         let clerks: Vec<_> = (0..connections)
@@ -207,6 +218,11 @@ impl Load {
         let mut seen = 0;
         loop {
             watch.look();
+            let mut receipted = u64::MAX;
+            if let Some(theirs) = &mut theirs {
+                theirs.look();
+                receipted = theirs.receipted.len() as u64;
+            }
             let begun = self.next.load(Ordering::Relaxed).min(self.plan.most);
             let done = watch.done.len() as u64;
             if done > seen {
@@ -221,7 +237,9 @@ impl Load {
                 self.over.store(true, Ordering::Relaxed);
                 self.made.notify_all();
                 let ended = clerks.iter().all(|clerk| clerk.is_finished());
-                if ended && (!self.plan.to_the_end || done >= self.next.load(Ordering::Relaxed)) {
+                if ended
+                    && (!self.plan.to_the_end || done.min(receipted) >= self.next.load(Ordering::Relaxed))
+                {
                     break;
                 }
             }
@@ -230,7 +248,7 @@ impl Load {
         }
         let begun: Vec<Begun> =
             clerks.into_iter().flat_map(|clerk| clerk.join().expect("no clerk panics")).collect();
-        outcome(begun, &watch, began)
+        outcome(begun, &watch, theirs.as_ref(), began)
     }
 
     /// One connection: begins exchanges as long as there are any to begin.
@@ -278,12 +296,17 @@ impl Load {
     }
 }
 
-fn outcome(begun: Vec<Begun>, watch: &Watch, began: Instant) -> Outcome {
-    let ends: HashMap<&str, Instant> = watch.done.iter().map(|(id, at)| (id.as_str(), *at)).collect();
-    let mut took: Vec<Duration> =
-        begun.iter().filter_map(|(id, at, _)| Some(ends.get(id.as_str())?.duration_since(*at))).collect();
+fn outcome(begun: Vec<Begun>, watch: &Watch, theirs: Option<&Watch>, began: Instant) -> Outcome {
+    let until = |ends: &[(Id, Instant)]| -> Vec<Duration> {
+        let ends: HashMap<&str, Instant> = ends.iter().map(|(id, at)| (id.as_str(), *at)).collect();
+        let took = |(id, at, _): &Begun| Some(ends.get(id.as_str())?.duration_since(*at));
+        let mut took: Vec<Duration> = begun.iter().filter_map(took).collect();
+        took.sort_unstable();
+        took
+    };
+    let took = until(&watch.done);
+    let whole = theirs.map(|theirs| until(&theirs.receipted)).unwrap_or_default();
     let mut ordered: Vec<Duration> = begun.iter().map(|(_, at, recorded)| *recorded - *at).collect();
-    took.sort_unstable();
     ordered.sort_unstable();
     let first = begun.iter().map(|(_, at, _)| *at).min().unwrap_or(began);
     let last = watch.done.last().map_or(first, |(_, at)| *at);
@@ -298,6 +321,7 @@ fn outcome(begun: Vec<Begun>, watch: &Watch, began: Instant) -> Outcome {
         done: took.len() as u64,
         seconds: last.duration_since(first).as_secs_f64(),
         took,
+        whole,
         ordered,
         each_second,
         rounds: watch.rounds,

@@ -7,9 +7,10 @@
 //!
 //! The unit is one licence verification whose question has 1 KiB, answered `VALID` by rule, between two nodes in
 //! processes of their own: sealed, logged, mailed over TLS, checked, logged, receipted, and its answer the same way
-//! back. It is *done* when the asking node holds, durably, the answer and the receipt of its question; its own receipt of
-//! the answer is the answer's place in its log. That is read off its journal ([`watch`]). Everything is counted in: both
-//! nodes and the load generator, a third process, share the processors.
+//! back. It is *done* when the asking node holds the answer and the receipt of its question; its own receipt of the answer is
+//! the answer's place in its log, and *whole* when the node that was asked holds that, too. Both are read off the journals
+//! ([`watch`]), where a round is seen when it is written, one sync before it is durable. Everything is counted in: both nodes
+//! and the load generator, a third process, share the processors.
 
 mod alone;
 mod big_log;

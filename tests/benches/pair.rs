@@ -51,7 +51,11 @@ impl Pair {
     /// A plan of its own name on Kenya.
     pub(crate) fn closed(&mut self, under_way: u64, seconds: u64) -> Plan {
         self.runs += 1;
-        Plan::closed(&self.ken, &format!("run-{}-{under_way}", self.runs), under_way, seconds)
+        let run = format!("run-{}-{under_way}", self.runs);
+        Plan {
+            asked: Some(self.per.folder().to_owned()),
+            ..Plan::closed(&self.ken, &run, under_way, seconds)
+        }
     }
 
     /// Run a load, until Peru holds the receipts of its answers, too.

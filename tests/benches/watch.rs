@@ -34,6 +34,10 @@ pub(crate) struct Watch {
     held: HashMap<Id, Held>,
     /// Exchanges whose answer and receipts the node holds, and since when.
     pub(crate) done: Vec<(Id, Instant)>,
+    /// Exchanges of the answers that the node sent, by the answers' ids.
+    answers: HashMap<String, Id>,
+    /// Exchanges whose answer the node sent, and the receipt of which it holds since then.
+    pub(crate) receipted: Vec<(Id, Instant)>,
     /// Messages received: answers here, questions in the log of the one who is asked.
     pub(crate) received: u64,
     /// Frames seen: rounds.
@@ -58,6 +62,8 @@ impl Watch {
             next: newest,
             held: HashMap::new(),
             done: Vec::new(),
+            answers: HashMap::new(),
+            receipted: Vec::new(),
             received: 0,
             rounds: 0,
             entries: 0,
@@ -73,6 +79,8 @@ impl Watch {
         (self.received, self.rounds, self.entries, self.bytes) = (0, 0, 0, 0);
         self.held.clear();
         self.done.clear();
+        self.answers.clear();
+        self.receipted.clear();
     }
 
     /// Take in what was written since the last look.
@@ -134,8 +142,20 @@ impl Watch {
     fn entry(&mut self, entry: &str, record: &str, at: Instant) {
         let kind = between(entry, "\"k\":\"", "\"");
         self.received += u64::from(kind == Some("msg.rcvd"));
+        let message = || between(entry, "\"m\":\"", "\"").map(str::to_owned);
+        if kind == Some("msg.sent") {
+            self.answers.extend(message().zip(answered(record)));
+            return;
+        }
         let id = match kind {
-            Some("receipt") => between(entry, "\"m\":\"", "\"").map(str::to_owned),
+            Some("receipt") => {
+                let of = message();
+                if let Some(exchange) = of.as_ref().and_then(|of| self.answers.remove(of)) {
+                    self.receipted.push((exchange, at));
+                    return;
+                }
+                of
+            }
             Some("msg.rcvd") => answered(record),
             _ => None,
         };
@@ -152,7 +172,7 @@ impl Watch {
     }
 }
 
-/// The exchange that a received message belongs to, if it did not open one.
+/// The exchange that a message sent or received belongs to, if it did not open one.
 fn answered(record: &str) -> Option<Id> {
     let payload = between(record, "\"token\":\"", "\"")?.split('.').nth(1)?;
     let payload = jws::decode(payload)?;
