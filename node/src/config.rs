@@ -102,11 +102,17 @@ impl Config {
 
     /// Read the file at `path`, and make its paths absolute.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let at = |why: String| ConfigError { path: path.into(), why };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            at(format!("{error}. Make a node with `liaison-node init`, or name its file with --config"))
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            path: path.into(),
+            why: format!("{error}. Make a node with `liaison-node init`, or name its file with --config"),
         })?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| at(error.to_string()))?;
+        Self::parse(&text, path)
+    }
+
+    /// The same, from the file's text.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let at = |why: String| ConfigError { path: path.into(), why };
+        let mut config: Self = toml::from_str(text).map_err(|error| at(error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let Self { data, marker, keys, api: Api { certificate, key, tokens, .. }, .. } = &mut config;
         for path in [data, marker, keys, certificate, key, tokens] {

@@ -1,4 +1,4 @@
-//! What is fuzzed: one target for each reader of bytes that strangers or operators send, and the desk as a whole.
+//! What is fuzzed: the readers of bytes that peers and operators send, and the desk as a whole.
 //!
 //! A target takes any bytes and panics where something does not hold that must. The same functions are run by
 //! libFuzzer (`tests/fuzz`), and over the corpus and what is near it by `cargo test -p liaison-fuzz`. [`seeds`] are
@@ -8,6 +8,8 @@
 mod dice;
 mod folders;
 mod forms;
+#[cfg(feature = "node")]
+mod house;
 mod marks;
 #[path = "../../../../protocol/tests/office/mod.rs"]
 mod office;
@@ -42,10 +44,14 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    #[cfg(feature = "node")]
+    Target { name: "address", run: house::address, longest: 128 },
     Target { name: "altered_evidence", run: folders::altered_evidence, longest: 64 },
     Target { name: "altered_log", run: folders::altered_log, longest: 64 },
     Target { name: "altered_seal", run: seals::altered, longest: 64 },
     Target { name: "archive", run: folders::archive, longest: 16 * 1024 },
+    #[cfg(feature = "node")]
+    Target { name: "config", run: house::config, longest: 4096 },
     Target { name: "desk", run: talk::desk, longest: 256 },
     Target { name: "entry", run: forms::entry, longest: 1200 },
     Target { name: "json", run: forms::json, longest: 4096 },
@@ -56,8 +62,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "order", run: officers::order, longest: 8192 },
     Target { name: "piece", run: forms::piece, longest: 128 },
     Target { name: "proof", run: forms::proof, longest: 64 },
-    #[cfg(feature = "registers")]
-    Target { name: "register", run: officers::register, longest: 4096 },
+    #[cfg(feature = "node")]
+    Target { name: "register", run: house::register, longest: 4096 },
     Target { name: "reply", run: forms::reply, longest: 4096 },
     Target { name: "serial", run: marks::serial, longest: 512 },
     Target { name: "item", run: marks::item, longest: 4096 },

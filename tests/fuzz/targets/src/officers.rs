@@ -1,4 +1,4 @@
-//! What officers and national systems send to their own node: orders, and lists of licences and firearms.
+//! What officers send to their own node: orders.
 
 use liaison_protocol::json;
 use liaison_protocol::operator::{
@@ -72,35 +72,4 @@ fn body<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &[
     let kept: Value = serde_json::to_value(&heard).expect("requests have string keys");
     assert_eq!(serde_json::from_value::<T>(kept).expect("what we write we read"), heard);
     Some(heard)
-}
-
-/// A list of firearms or of licences. Taken whole or not at all, and what is in it can be found.
-#[cfg(feature = "registers")]
-pub(crate) fn register(bytes: &[u8]) {
-    use liaison_node::register::{Firearms, Licences};
-    use liaison_protocol::authority::StateCode;
-    use liaison_protocol::merkle::Hash;
-
-    use crate::office::NOW;
-    use crate::samples;
-
-    let us: StateCode = "KEN".parse().expect("a State");
-    if let Ok(firearms) = Firearms::parse(bytes) {
-        assert_eq!(firearms.digest(), Some(Hash::of(bytes)));
-        assert!(firearms.len() <= bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1);
-        let item = samples::pistol();
-        let shown = firearms.candidates(&item, NOW.date(), &us);
-        if firearms.beyond_doubt(&item, NOW.date(), &us).is_some() {
-            assert!(!shown.is_empty(), "answered by rule, and shown to nobody");
-        }
-    }
-    if let Ok(taken) = Firearms::take(bytes, NOW) {
-        // What may be taken anew can be read again at each start.
-        assert_eq!(Firearms::parse(bytes).map(|read| read.len()), Ok(taken.len()));
-    }
-    if let Ok(licences) = Licences::parse(bytes) {
-        assert_eq!(licences.digest(), Some(Hash::of(bytes)));
-        let day = NOW.date();
-        assert!(licences.changed(&licences, day, day).is_empty(), "news, though nothing changed");
-    }
 }

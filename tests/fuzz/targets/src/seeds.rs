@@ -31,9 +31,11 @@ pub fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
 /// What to begin with. Panics if there is no such target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
+        "address" => addresses(),
         "altered_evidence" | "altered_log" => scripts(24, 15),
         "altered_seal" => scripts(24, 9),
         "archive" => vec![folders::good_archive(), vec![0; 1024]],
+        "config" => vec![fs::read(house().join("deploy/liaison.toml")).expect("the example")],
         "desk" => scripts(24, 120),
         "entry" => [vectors("entries"), records()].concat(),
         "item" => [vec![canonical(&samples::pistol())], items()].concat(),
@@ -196,6 +198,18 @@ fn registers() -> Vec<Vec<u8>> {
         text.lines().take(rows).flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
     };
     vec![few("kenya-firearms.csv", 9), few("serbia-firearms.csv", 3), few("licences.csv", 12)]
+}
+
+/// Where nodes are found, and who they are.
+fn addresses() -> Vec<Vec<u8>> {
+    let addresses = [
+        "/ip4/192.0.2.7/tcp/4710",
+        "/ip6/2001:db8::7/tcp/4710",
+        "/dns4/liaison.example.ke/udp/4710/quic-v1",
+        "/dns/liaison.example.ke/tcp/4710/p2p/12D3KooW",
+        "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp",
+    ];
+    addresses.map(|address| address.as_bytes().to_vec()).to_vec()
 }
 
 /// Pairs of serial numbers that were thought of by people.

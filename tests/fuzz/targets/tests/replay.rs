@@ -3,7 +3,9 @@
 //! `LIAISON_FUZZ_TRIES=100000 cargo test --release -p liaison-fuzz` tries more; `LIAISON_FUZZ_TARGET=desk` only that
 //! target. With libFuzzer, which looks where it has not been yet: `tests/fuzz/README.md`.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use liaison_fuzz::{Dice, TARGETS, Target, corpus, seeds};
@@ -41,6 +43,18 @@ fn malformed_input_breaks_no_target_over_its_corpus_and_what_is_near_it() {
     failed.sort_by_key(String::len);
     let shown: Vec<_> = failed.iter().take(10).map(String::as_str).collect();
     assert!(failed.is_empty(), "{} inputs failed; the shortest:\n{}", failed.len(), shown.join("\n"));
+}
+
+#[test]
+fn each_target_has_a_program_of_libfuzzers_and_a_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let programs = std::fs::read_to_string(folder.join("Cargo.toml")).expect("it is checked in");
+    let programs = programs.split("[[bin]]").skip(1).filter_map(|program| program.split('"').nth(1));
+    let programs: BTreeSet<_> = programs.collect();
+    assert_eq!(programs, TARGETS.iter().map(|target| target.name).collect());
+    for name in programs {
+        assert!(!corpus(name).is_empty(), "corpus/{name} is empty: what fuzzing reached beyond the seeds");
+    }
 }
 
 /// Why it failed, with the bytes as Rust writes them.
