@@ -2,6 +2,7 @@
 //! their addressee and to nobody else, and never as anything but what the sealed message names.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use liaison_node::keys::Keys;
 use liaison_node::peers::{self, Event, Failure, Network, PeerAddress, TransportKey};
+use liaison_node::system::free_bytes;
 use liaison_protocol::attachment::Attachment;
 use liaison_protocol::blob::{MAX_PIECE, PieceReply, PieceRequest};
 use liaison_protocol::item::{Firearm, FirearmType, Item};
@@ -16,6 +18,7 @@ use liaison_protocol::mark::{Mark, MarkKind, Raw};
 use liaison_protocol::merkle::Hash;
 use liaison_protocol::operator::{AttachmentView, ExchangeView, NodeView};
 use liaison_tests::processes::{Api, House, introduce, said, two, wait_for};
+use liaison_tests::small_disk::SmallDisk;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -104,6 +107,32 @@ fn wait_for_trouble(api: &Api, id: &str, trouble: &str) -> AttachmentView {
 fn parts(house: &House) -> Vec<(PathBuf, u64)> {
     let parts = fs::read_dir(house.at("data/blobs/parts")).into_iter().flatten().flatten();
     parts.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len()))).collect()
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_keeps_its_room_for_the_log() {
+    let kept = tempfile::tempdir().expect("a folder for the test");
+    let Some(_disk) = SmallDisk::mount(kept.path(), 64) else {
+        eprintln!("not run: this process may not mount a file system");
+        return;
+    };
+    let filler = kept.path().join("filler");
+    let (mut ken, mut per) = (House::new("KEN"), House::within("PER", kept));
+    ken.start();
+    per.start();
+    introduce(&ken, &per);
+    // Room for the log, and for the photograph, but less than a twentieth.
+    let mut file = fs::File::create(&filler).expect("there is room");
+    while free_bytes(&per.at("data")).expect("a disk") > 2_500_000 {
+        file.write_all(&[0; 256 * 1024]).expect("there is room");
+    }
+    let photo = ken.api().put_attachment("left.jpg", "image/jpeg", &noise(3, 9_000));
+    let id = ken.api().open_exchange("PER", &trace(&[photo]), "K-1").summary.id.to_string();
+    wait_for_trouble(per.api(), &id, "nearly full");
+    fs::remove_file(&filler).expect("ours");
+    drop(file);
+    wait_for_all(per.api(), &id);
+    drop(per);
 }
 
 #[test]

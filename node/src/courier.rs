@@ -181,13 +181,14 @@ impl Courier {
                 return Ok(Err(error));
             }
         }
-        if let Err(full) = self.blobs.check_room(ROOM) {
-            return Ok(Err(full));
-        }
-        let fetcher = self.fetchers.entry(peer.clone()).or_default();
-        let Some(attachment) = fetcher.current().map(|fetch| fetch.wanted.attachment.clone()) else {
+        let current = self.fetchers.get(peer).and_then(Fetcher::current);
+        let Some(attachment) = current.map(|fetch| fetch.wanted.attachment.clone()) else {
             return Ok(Ok(()));
         };
+        if let Err(full) = self.blobs.check_room(ROOM) {
+            return self.wait_for_room(peer, attachment.digest, &full, now).await.map(Ok);
+        }
+        let fetcher = self.fetchers.entry(peer.clone()).or_default();
         if let Some(request) = fetcher.ask(now) {
             self.network.fetch(peer, request.frame());
             return Ok(Ok(()));
@@ -302,6 +303,20 @@ impl Courier {
             }
             None => Ok(()),
         }
+    }
+
+    /// The peer waits, not each of its attachments: one word of it a minute is enough.
+    async fn wait_for_room(
+        &mut self,
+        peer: &NodeId,
+        digest: Hash,
+        full: &BlobError,
+        now: u64,
+    ) -> Result<(), Ended> {
+        tracing::error!(%peer, error = %full);
+        let jitter = self.jitter();
+        self.fetchers.entry(peer.clone()).or_default().failed(false, now, jitter);
+        self.tell(Input::NotFetched { from: peer.clone(), digest, why: full.to_string() }).await
     }
 
     fn jitter(&mut self) -> u64 {

@@ -19,7 +19,7 @@ use crate::lanes::InFlight;
 use crate::log::{LogError, Place, Reader};
 use crate::metrics::Stage;
 
-/// Key sets in one `Mail` of ours, and taken of one of a peer's.
+/// Key sets in one `Mail` of ours, and new ones taken of one of a peer's.
 const MOST_KEY_SETS: usize = 8;
 /// Bytes of messages in one `Mail`: leaves room for proofs and the frame.
 const MAIL_BUDGET: usize = 2 * 1024 * 1024;
@@ -117,10 +117,15 @@ impl<D: Disk> Node<D> {
         if self.halted.is_some() {
             return Err(Some(MailReply::Busy { retry_after_secs: 60 }));
         }
-        // As many as an honest peer sends at a time: each may change much, and what is left comes with its next mail.
-        for key_set in mail.key_sets.iter().take(MOST_KEY_SETS) {
+        let mut new = 0;
+        for key_set in &mail.key_sets {
             let mut chain = self.desk.peer(&from).ok_or(None)?.chain().clone();
             let Ok(next) = chain.extend(key_set) else { continue };
+            // As many as we send at a time: each may change much, and what is left comes with the peer's next mail.
+            if new == MOST_KEY_SETS {
+                break;
+            }
+            new += 1;
             if let Some(other) = self.desk.claims_identity_of(next.set()) {
                 tracing::error!(peer = %from, %other, "a new key set lists the transport identity of another peer: not taken");
             } else {

@@ -1,7 +1,7 @@
 //! Whether what a peer sends may be recorded, and what is recorded of it if not.
 
 use super::peer::day;
-use super::rows::{message_id, places};
+use super::rows::{message_id, peer_key, places};
 use super::{Desk, Judgement, MAX_AHEAD, MAX_WANTED, Peer, Shelf, Table, is_full};
 use crate::authority::{NodeId, Timestamp};
 use crate::entry::Record;
@@ -45,7 +45,8 @@ impl Desk {
         }
         message.check()?;
         let named = message.attachments.len();
-        if named > 0 && self.wanted(shelf, &message.iss, MAX_WANTED).len() + named > MAX_WANTED {
+        let still_to_come = || shelf.scan(Table::Wanted, &peer_key(&message.iss, &[]), MAX_WANTED).len();
+        if named > 0 && still_to_come() + named > MAX_WANTED {
             return Err(Fault::TooMuch);
         }
         match message.thr {
