@@ -97,6 +97,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("node/src/peers/frames.rs", "a_size_is_only_a_promise"),
             ("node/src/http/tests.rs", "strangers_cannot_take_every_place_and_do_not_keep_those_they_take"),
             ("node/src/http/tests.rs", "a_stranger_who_asks_much_and_reads_nothing_keeps_no_place"),
+            ("node/src/http/tests.rs", "who_has_a_token_gets_in_though_strangers_took_every_place"),
             ("node/src/http/tests.rs", "a_request_that_is_never_finished_ends"),
             ("tests/attachments.rs", "a_third_state_and_a_greedy_one_get_nothing"),
         ],

@@ -279,10 +279,9 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
     let listener = TcpListener::bind(listen).map_err(broken)?;
     let address = listener.local_addr().map_err(broken)?;
     let handle = axum_server::Handle::new();
-    let places = Arc::new(Semaphore::new(bounds.connections));
     let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls)
         .handshake_timeout(HANDSHAKE.min(bounds.request))
-        .acceptor(Threshold { places, bounds });
+        .acceptor(Threshold::new(bounds));
     let mut server = axum_server::from_tcp(listener)
         .map_err(broken)?
         .acceptor(acceptor)

@@ -1,8 +1,9 @@
 //! What every request meets on its way in: how many there may be, who knocks, and how long it may take.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{self, AddExtension, Next};
 use axum::response::Response;
 use axum::{Extension, Router};
+use futures::future::BoxFuture;
+use futures::task::AtomicWaker;
 use futures::{StreamExt as _, stream};
 use liaison_protocol::authority::OfficerId;
 use liaison_protocol::merkle::Hash;
@@ -66,41 +69,94 @@ impl Default for Bounds {
     }
 }
 
-/// Lets in as many connections as there are places. Each costs a file, and the log needs files, too.
+/// Lets in as many connections as there are places. Each costs a file, and the log needs files, too. Where all are taken,
+/// whoever has shown no token for the longest time makes room for the next.
 #[derive(Clone)]
 pub(super) struct Threshold {
-    pub(super) places: Arc<Semaphore>,
-    pub(super) bounds: Bounds,
+    places: Arc<Semaphore>,
+    /// Connections on which no token was shown when they came, the oldest first.
+    visitors: Arc<Mutex<VecDeque<Weak<Visitor>>>>,
+    bounds: Bounds,
 }
 
-impl<S> axum_server::accept::Accept<TcpStream, S> for Threshold {
-    type Stream = Placed;
-    type Service = AddExtension<S, Known>;
-    type Future = std::future::Ready<std::io::Result<(Placed, Self::Service)>>;
+impl Threshold {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { places: Arc::new(Semaphore::new(bounds.connections)), visitors: Arc::default(), bounds }
+    }
 
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let placed = match self.places.clone().try_acquire_owned() {
-            Ok(place) => {
-                let known = Known::default();
-                let service = Extension(known.clone()).layer(service);
-                Ok((Placed::new(stream, place, known, self.bounds), service))
+    fn visitors(&self) -> MutexGuard<'_, VecDeque<Weak<Visitor>>> {
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Send away whoever has been a stranger for the longest time. False: there is none.
+    fn make_room(&self) -> bool {
+        let mut visitors = self.visitors();
+        while let Some(oldest) = visitors.pop_front() {
+            if let Some(oldest) = oldest.upgrade().filter(|oldest| !oldest.known.load(Ordering::Relaxed)) {
+                oldest.leaves.store(true, Ordering::Relaxed);
+                oldest.waker.wake();
+                return true;
             }
-            Err(_) => Err(std::io::Error::other("there are too many connections already")),
-        };
-        std::future::ready(placed)
+        }
+        false
+    }
+
+    async fn place(&self) -> std::io::Result<OwnedSemaphorePermit> {
+        let full = || std::io::Error::other("there are too many connections already");
+        match self.places.clone().try_acquire_owned() {
+            Ok(place) => Ok(place),
+            // As many wait here as were sent away, and no longer than those take to go.
+            Err(_) if self.make_room() => {
+                let place = tokio::time::timeout(TO_LEAVE, self.places.clone().acquire_owned()).await;
+                place.map_err(|_| full())?.map_err(|_| full())
+            }
+            Err(_) => Err(full()),
+        }
+    }
+
+    fn comes(&self, visitor: &Arc<Visitor>) {
+        let mut visitors = self.visitors();
+        if visitors.len() >= 2 * self.bounds.connections {
+            visitors.retain(|visitor| visitor.strong_count() > 0);
+        }
+        visitors.push_back(Arc::downgrade(visitor));
     }
 }
 
-/// Whether a token was shown on this connection that we know.
-#[derive(Clone, Default)]
-pub(super) struct Known(Arc<AtomicBool>);
+impl<S: Send + 'static> axum_server::accept::Accept<TcpStream, S> for Threshold {
+    type Stream = Placed;
+    type Service = AddExtension<S, Arc<Visitor>>;
+    type Future = BoxFuture<'static, std::io::Result<(Placed, Self::Service)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let threshold = self.clone();
+        Box::pin(async move {
+            let place = threshold.place().await?;
+            let visitor = Arc::<Visitor>::default();
+            threshold.comes(&visitor);
+            let service = Extension(visitor.clone()).layer(service);
+            Ok((Placed::new(stream, place, visitor, threshold.bounds), service))
+        })
+    }
+}
+
+/// Who is on a connection.
+#[derive(Default)]
+pub(super) struct Visitor {
+    /// Whether a token was shown that we know.
+    known: AtomicBool,
+    /// Whether it must make room.
+    leaves: AtomicBool,
+    /// Whom to wake then.
+    waker: AtomicWaker,
+}
 
 /// A connection and its place. Who shows no token keeps it for a while only, whatever he does; and whoever takes nothing of
 /// what is said to him has hung up.
 pub(super) struct Placed {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
-    known: Known,
+    visitor: Arc<Visitor>,
     /// Until then a token must have been shown.
     stranger_until: Pin<Box<Sleep>>,
     /// Until then some of what is said must be taken.
@@ -109,15 +165,20 @@ pub(super) struct Placed {
 }
 
 impl Placed {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, known: Known, bounds: Bounds) -> Self {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit, visitor: Arc<Visitor>, bounds: Bounds) -> Self {
         let stranger_until = Box::pin(tokio::time::sleep(bounds.stranger));
-        Self { stream, _place: place, known, stranger_until, takes_until: None, bounds }
+        Self { stream, _place: place, visitor, stranger_until, takes_until: None, bounds }
     }
 
     /// Nothing moves: has it been so for too long? Whoever waits is woken then.
     fn waits(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Error> {
-        let is_known = self.known.0.load(Ordering::Relaxed);
-        let overstays = !is_known && self.stranger_until.as_mut().poll(cx).is_ready();
+        let is_known = self.visitor.known.load(Ordering::Relaxed);
+        if !is_known {
+            self.visitor.waker.register(cx.waker());
+        }
+        let overstays = !is_known
+            && (self.visitor.leaves.load(Ordering::Relaxed)
+                || self.stranger_until.as_mut().poll(cx).is_ready());
         let takes_nothing = self.takes_until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_ready());
         match overstays || takes_nothing {
             true => Poll::Ready(std::io::ErrorKind::TimedOut.into()),
@@ -305,8 +366,8 @@ pub(super) async fn receive(
     next: Next,
 ) -> Result<Response, Refusal> {
     let who = door.who(request.headers())?;
-    if let Some(Known(known)) = request.extensions().get() {
-        known.store(true, Ordering::Relaxed);
+    if let Some(visitor) = request.extensions().get::<Arc<Visitor>>() {
+        visitor.known.store(true, Ordering::Relaxed);
     }
     let _place = door.places.try_acquire().map_err(|_| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way: ask again shortly")
@@ -339,3 +400,5 @@ pub(super) async fn no_such_method(method: Method) -> Refusal {
 /// Attachments taken in at a time.
 pub(super) const MOST_UPLOADS: usize = 4;
 const MIN_TOKEN: usize = 32;
+/// How long whoever is sent away may take to go.
+const TO_LEAVE: Duration = Duration::from_secs(1);

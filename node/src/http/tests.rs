@@ -613,6 +613,19 @@ fn a_stranger_who_asks_much_and_reads_nothing_keeps_no_place() {
 }
 
 #[test]
+fn who_has_a_token_gets_in_though_strangers_took_every_place() {
+    rehearse_with(Bounds { connections: 4, ..Bounds::default() }, |visitor| {
+        let connect = || TcpStream::connect(visitor.address).expect("it listens");
+        let strangers: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
+        std::thread::sleep(Duration::from_millis(200));
+        for _ in 0..8 {
+            assert_eq!(visitor.ask("GET", "/v1/node", Value::Null).status, 200);
+        }
+        drop(strangers);
+    });
+}
+
+#[test]
 fn who_shows_a_token_keeps_the_connection_but_not_without_ever_reading() {
     let (stranger, takes) = (Duration::from_millis(500), Duration::from_millis(700));
     rehearse_with(Bounds { stranger, takes, ..Bounds::default() }, |visitor| {
