@@ -359,20 +359,16 @@ fn a_state_denies_sending_or_answering_and_the_other_proves_what_it_said() {
         without_persons: false,
     };
     for (side, other) in [(0, 1), (1, 0)] {
-        let archive = std::sync::Arc::new(std::sync::Mutex::new(None));
-        let answer = Box::new({
-            let archive = archive.clone();
-            move |_: &mut _, done| *archive.lock().expect("nobody panics") = Some(done)
-        });
-        let who = "okello".parse().expect("an officer");
-        pair.round(
-            side,
-            vec![Input::Export { exchange, request: request.clone(), who, answer }],
-            Fate::Whole,
-        );
+        let (sender, packed) = std::sync::mpsc::channel();
+        let (who, request) = ("okello".parse().expect("an officer"), request.clone());
+        let ask = Input::Ask(Box::new(move |node| {
+            let gathered = node.gather(exchange, request, who);
+            drop(sender.send(gathered.and_then(|gathered| gathered.pack(node.blobs()))));
+        }));
+        pair.round(side, vec![ask], Fate::Whole);
         // From here on the other State and its log are nowhere.
-        let done = archive.lock().expect("nobody panics").take();
-        let Some(Ok(Done::Exported(archive))) = done else { panic!("{done:?}") };
+        let export = packed.recv().expect("told").expect("it can be packed");
+        let archive = export.outcome.expect("no condition is in the way");
         let report = evidence::verify(&evidence::unpack(&archive).expect("an archive"));
         assert!(report.holds(), "{:?}", report.claims());
         let state = pair.node(other).state().expect("it has a key set");

@@ -1,31 +1,61 @@
-//! Evidence of an exchange: gathered from desk and log, held against the conditions on it, recorded, and given out.
+//! Evidence of an exchange: gathered from desk and log, held against the conditions on it, packed, recorded, given out.
 //!
 //! What is given out is verified first, by the same code as a stranger's: a node never hands over what does not hold.
+//! Only gathering and recording are the loop's: with photographs an archive may have 128 MiB, and nobody waits for it but
+//! whoever asked.
 
 use std::collections::BTreeMap;
 
-use liaison_protocol::authority::{By, NodeId, OfficerId};
+use liaison_protocol::attachment::Attachment;
+use liaison_protocol::authority::{By, NodeId, OfficerId, StateCode};
 use liaison_protocol::entry::{Record, Staged};
 use liaison_protocol::evidence::{self, Evidence, Given, Opened, Party, Proven};
-use liaison_protocol::handling::{Disclosure, Recipient};
+use liaison_protocol::handling::{Disclosure, Recipient, Withheld};
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::merkle::{self, Hash, LeafIndex, TreeHead, consistency_proof, inclusion_proof};
 use liaison_protocol::message::MessageId;
 use liaison_protocol::note::{self, AddCheckpoint, Checkpoint, SignedNote, TlogProof};
 use liaison_protocol::operator::{EvidenceRequest, Mistake};
 
+use crate::blobs::Blobs;
 use crate::disk::Disk;
 use crate::log::LogError;
-use crate::node::{Done, Node};
+use crate::node::Node;
+
+/// What the log has of an exchange for whoever asks for it as evidence, or why it is withheld.
+#[derive(Debug)]
+pub struct Gathered {
+    given: Given,
+    peer: NodeId,
+    via: OfficerId,
+    found: Result<Found, Vec<Withheld>>,
+    giver: StateCode,
+}
+
+/// What is given out, but for the content of attachments.
+#[derive(Debug)]
+struct Found {
+    evidence: Evidence,
+    attachments: Vec<Attachment>,
+}
+
+/// An answer to whoever asked for evidence: first it is recorded, then he gets it.
+#[derive(Debug)]
+pub struct Export {
+    /// What is to be recorded.
+    pub record: Record,
+    /// The archive, or why there is none.
+    pub outcome: Result<Vec<u8>, Mistake>,
+}
 
 impl<D: Disk> Node<D> {
-    /// Give out the evidence of an exchange, or refuse it. Both are recorded (R-12.5a).
-    pub(crate) fn export(
+    /// Gather what is to be given out of an exchange, and hold it against the conditions on it (R-12.5a).
+    pub fn gather(
         &mut self,
         exchange: MessageId,
         request: EvidenceRequest,
         via: OfficerId,
-    ) -> Result<Done, Mistake> {
+    ) -> Result<Gathered, Mistake> {
         self.may_record()?;
         let EvidenceRequest { purpose, recipient: to, officer, without_persons } = request;
         let unknown = || Mistake::Unknown(format!("no exchange {exchange}: see the list of exchanges"));
@@ -43,52 +73,69 @@ impl<D: Disk> Node<D> {
         let received = records.iter().filter(|staged| matches!(staged.record, Record::Received { .. }));
         let received = received.filter_map(|staged| staged.message.as_ref());
         let withheld = evidence::withheld(received, &giver, &disclosure);
-        if let Some(first) = withheld.first() {
-            let more = match withheld.len() - 1 {
-                0 => String::new(),
-                more => format!(". So it is with {more} more of {giver}'s messages in this exchange"),
-            };
-            let mistake = Mistake::Withheld(format!("not given out: {first}{more}"));
-            self.note(Record::Export { exchange, peer, purpose, to, by, via, archive: None, withheld });
-            return Err(mistake);
-        }
         // To another State goes what was said, and not how we decided it: that stays ours (R-SOV).
         let abroad = matches!(to, Recipient::State(_));
-        let shown: Vec<Staged> = records
-            .into_iter()
-            .filter(|staged| belongs(&staged.record, without_persons) && (!abroad || is_mail(&staged.record)))
-            .collect();
-        let evidence = gather(self, &peer, &shown)?;
-        let given = Given { exchange, purpose, to: to.clone(), by: by.clone(), at: self.now() };
+        let found = if withheld.is_empty() {
+            let shown: Vec<Staged> = records
+                .into_iter()
+                .filter(|staged| {
+                    belongs(&staged.record, without_persons) && (!abroad || is_mail(&staged.record))
+                })
+                .collect();
+            let messages = shown.iter().filter_map(|staged| Some(staged.message.as_ref()?.message()));
+            let attachments = messages.flat_map(|message| message.attachments.clone()).collect();
+            Ok(Found { evidence: evidence_of(self, &peer, &shown)?, attachments })
+        } else {
+            Err(withheld)
+        };
+        let given = Given { exchange, purpose, to, by, at: self.now() };
+        Ok(Gathered { given, peer, via, found, giver })
+    }
+}
+
+impl Gathered {
+    /// Pack it, with what is here of the attachments and fits. That is work for a second where there is much of it: none
+    /// that a round should wait for.
+    pub fn pack<D: Disk>(self, blobs: &Blobs<D>) -> Result<Export, Mistake> {
+        let Self { given, peer, via, found, giver } = self;
+        let record = |archive, withheld| {
+            let Given { exchange, purpose, to, by, .. } = given.clone();
+            Record::Export { exchange, peer, purpose, to, by, via, archive, withheld }
+        };
+        let Found { mut evidence, attachments } = match found {
+            Ok(found) => found,
+            Err(withheld) => {
+                let outcome = Err(not_given(&withheld, &giver));
+                return Ok(Export { record: record(None, withheld), outcome });
+            }
+        };
+        evidence.attachments = contents(blobs, &attachments)?;
         let files = evidence.files(&given);
         let report = evidence::verify(&files);
         // A State that takes a key back takes back what it says, and not what it said: that is on record, and given out.
         let fails = |claim: &&evidence::Claim| claim.flaw.is_some() && !claim.is_revoked();
         if let Some(claim) = report.claims().iter().find(fails) {
             let flaw = claim.flaw.as_deref().unwrap_or_default();
-            let withheld = Vec::new();
-            self.note(Record::Export { exchange, peer, purpose, to, by, via, archive: None, withheld });
-            return Err(Mistake::NotReady(format!(
+            let outcome = Err(Mistake::NotReady(format!(
                 "nothing was given out, for it would not hold: {}: {flaw}. If the peer was admitted anew under other \
                  roots, its former key sets are needed; else report this",
                 claim.says
             )));
+            return Ok(Export { record: record(None, Vec::new()), outcome });
         }
         let archive =
             evidence::pack(&files).map_err(|flaw| Mistake::NotReady(format!("the evidence: {flaw}")))?;
-        let digest = Hash::of(&archive);
-        self.note(Record::Export {
-            exchange,
-            peer,
-            purpose,
-            to,
-            by,
-            via,
-            archive: Some(digest),
-            withheld: Vec::new(),
-        });
-        Ok(Done::Exported(archive))
+        Ok(Export { record: record(Some(Hash::of(&archive)), Vec::new()), outcome: Ok(archive) })
     }
+}
+
+fn not_given(withheld: &[Withheld], giver: &StateCode) -> Mistake {
+    let first = withheld.first().map(ToString::to_string).unwrap_or_default();
+    let more = match withheld.len().saturating_sub(1) {
+        0 => String::new(),
+        more => format!(". So it is with {more} more of {giver}'s messages in this exchange"),
+    };
+    Mistake::Withheld(format!("not given out: {first}{more}"))
 }
 
 fn own<D: Disk>(node: &Node<D>) -> Result<&KeyChain, Mistake> {
@@ -113,8 +160,8 @@ fn is_mail(record: &Record) -> bool {
     )
 }
 
-/// What our log has of an exchange with `peer`: these records, and what came with them.
-fn gather<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> Result<Evidence, Mistake> {
+/// What our log has of an exchange with `peer`: these records, and what came with them; no attachments yet.
+fn evidence_of<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> Result<Evidence, Mistake> {
     let mut ours = Party { chain: own(node)?.clone(), proven: BTreeMap::new(), extensions: BTreeMap::new() };
     let mut theirs =
         Party { chain: chain_of(node, peer)?.clone(), proven: BTreeMap::new(), extensions: BTreeMap::new() };
@@ -161,28 +208,29 @@ fn gather<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> Resul
         let extension = AddCheckpoint { old: old.size, proof, checkpoint: newest.0 };
         ours.extensions.insert(log, extension);
     }
-    let attachments = attached(node, shown)?;
-    Ok(Evidence { exporter: ours, other: theirs, messages, attachments })
+    Ok(Evidence { exporter: ours, other: theirs, messages, attachments: BTreeMap::new() })
 }
 
-/// What the messages name and is here, as much as fits.
-fn attached<D: Disk>(node: &Node<D>, shown: &[Staged]) -> Result<BTreeMap<String, Vec<u8>>, Mistake> {
-    let messages = shown.iter().filter_map(|staged| Some(staged.message.as_ref()?.message()));
-    let (mut attached, mut bytes) = (BTreeMap::new(), 0);
-    for attachment in messages.flat_map(|message| &message.attachments) {
+/// What is here of them, as much as fits, by the names of their files.
+fn contents<D: Disk>(
+    blobs: &Blobs<D>,
+    attachments: &[Attachment],
+) -> Result<BTreeMap<String, Vec<u8>>, Mistake> {
+    let (mut contents, mut bytes) = (BTreeMap::new(), 0);
+    for attachment in attachments {
         let length = usize::try_from(attachment.length).unwrap_or(usize::MAX);
         let file = attachment.file_name();
         let fits = length <= evidence::MAX_ATTACHED - bytes;
-        if attached.contains_key(&file) || !fits || !node.blobs().holds(attachment) {
+        if contents.contains_key(&file) || !fits || !blobs.holds(attachment) {
             continue;
         }
         let whole = u32::try_from(attachment.length).unwrap_or(u32::MAX);
-        let content = node.blobs().read(&attachment.digest, 0, whole);
+        let content = blobs.read(&attachment.digest, 0, whole);
         let content = content.map_err(|error| Mistake::NotReady(error.to_string()))?;
         bytes += length;
-        attached.extend(content.map(|content| (file, content)));
+        contents.extend(content.map(|content| (file, content)));
     }
-    Ok(attached)
+    Ok(contents)
 }
 
 fn prove<D: Disk>(

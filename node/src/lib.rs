@@ -6,7 +6,7 @@ pub mod courier;
 pub mod demo;
 pub mod disk;
 pub mod events;
-mod evidence;
+pub mod evidence;
 pub mod fetches;
 pub mod http;
 pub mod init;

@@ -19,8 +19,7 @@ use liaison_protocol::mail::MailReply;
 use liaison_protocol::merkle::{Hash, LeafIndex};
 use liaison_protocol::message::{MessageId, Subject};
 use liaison_protocol::operator::{
-    ActRequest, AdmitRequest, CandidateView, EvidenceRequest, InstallRequest, Mistake, OpenRequest, Rules,
-    Side,
+    ActRequest, AdmitRequest, CandidateView, InstallRequest, Mistake, OpenRequest, Rules, Side,
 };
 use liaison_protocol::{envelope, note};
 
@@ -93,8 +92,8 @@ pub enum Done {
         /// Whether the request did it now, not an earlier one with the same key.
         new: bool,
     },
-    /// Evidence was given out: the archive.
-    Exported(Vec<u8>),
+    /// That evidence was asked for is recorded.
+    Exported,
     /// The licence list was replaced; so many notices went out.
     Imported {
         /// Messages that tell of a change.
@@ -113,7 +112,6 @@ pub type Question<D> = Box<dyn FnOnce(&mut Node<D>) + Send>;
 pub type Answer<D> = Box<dyn FnOnce(&mut Node<D>, Result<Done, Mistake>) + Send>;
 
 /// What comes in.
-#[expect(clippy::large_enum_variant, reason = "inputs are few at a time: those of one round")]
 pub enum Input<D: Disk> {
     /// A question.
     Ask(Question<D>),
@@ -137,15 +135,11 @@ pub enum Input<D: Disk> {
     Connected(NodeId),
     /// No connection is open any more.
     Disconnected(NodeId),
-    /// Evidence of an exchange is asked for.
+    /// Evidence of an exchange was asked for: given out it is, or refused, once that is recorded (R-12.5a).
     Export {
-        /// Of which.
-        exchange: MessageId,
-        /// For what, and for whom.
-        request: EvidenceRequest,
-        /// Whose token.
-        who: OfficerId,
-        /// Told when it is recorded: the archive.
+        /// What was asked for, and what it came to.
+        record: Record,
+        /// Told when it is recorded.
         answer: Answer<D>,
     },
     /// Our `Mail` did not get through.
@@ -516,11 +510,6 @@ impl<D: Disk> Node<D> {
         self.log.record(leaf).ok().flatten()
     }
 
-    /// Record something that changes nothing of what we believe.
-    pub(crate) fn note(&mut self, record: Record) {
-        self.record(record, None);
-    }
-
     /// When there is next mail to be tried, or to be taken on with, in milliseconds.
     pub fn posts_at(&self) -> Option<u64> {
         let taken_on = self.accepted.iter().map(|one| self.turn_of(&one.from).max(self.millis));
@@ -591,8 +580,11 @@ impl<D: Disk> Node<D> {
                 Input::Arrived { from, frame, ticket } => mail.push((from, frame, ticket)),
                 Input::Connected(node) => self.lanes.entry(node).or_default().reachable(),
                 Input::Disconnected(node) => self.lanes.entry(node).or_default().connected = false,
-                Input::Export { exchange, request, who, answer } => {
-                    let done = self.export(exchange, request, who);
+                Input::Export { record, answer } => {
+                    let done = self.may_record().map(|()| {
+                        self.record(record, None);
+                        Done::Exported
+                    });
                     answers.push((answer, done));
                 }
                 Input::Failed { to, why } => self.failed(&to, why, now),

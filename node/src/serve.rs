@@ -449,6 +449,7 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         blobs,
         readiness: Arc::default(),
         importing: Arc::default(),
+        exporting: Arc::default(),
         metrics: metrics.clone(),
         events,
         outcomes,

@@ -26,6 +26,7 @@ use super::{REGISTERS, clock, list_path};
 use crate::blobs::{Blobs, PutError};
 use crate::disk::{Disk, Folder};
 use crate::events::Events;
+use crate::evidence::Export;
 use crate::http::{Content, Filter, Opened, Upload};
 use crate::keys::random;
 use crate::metrics::Metrics;
@@ -57,6 +58,7 @@ pub(super) struct Door {
     /// What was answered last, and when.
     pub(super) readiness: Arc<tokio::sync::Mutex<Option<(Instant, ReadyView)>>>,
     pub(super) importing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) exporting: Arc<tokio::sync::Mutex<()>>,
     pub(super) metrics: Metrics,
     pub(super) events: Arc<Events>,
     pub(super) outcomes: Arc<Outcomes>,
@@ -369,15 +371,21 @@ impl http::Operator for Door {
         request: EvidenceRequest,
     ) -> http::Answer<'_, (MessageId, Vec<u8>)> {
         Box::pin(async move {
-            let exchange = self.ask(move |node| node.find_exchange(&id)).await?;
+            let _one_at_a_time = self.exporting.lock().await;
+            let (exchange, gathered) = self
+                .ask(move |node| {
+                    let exchange = node.find_exchange(&id)?;
+                    Ok((exchange, node.gather(exchange, request, who)?))
+                })
+                .await?;
+            let blobs = self.blobs.clone();
+            let packed = tokio::task::spawn_blocking(move || gathered.pack(&blobs));
+            let Export { record, outcome } = packed.await.map_err(|_| stopping())??;
             let (sender, heard) = oneshot::channel();
             let answer: crate::node::Answer<Folder> = Box::new(move |_, done| drop(sender.send(done)));
-            let input = Input::Export { exchange, request, who, answer };
-            self.own.send(input).await.map_err(|_| stopping())?;
-            match heard.await.map_err(|_| stopping())?? {
-                Done::Exported(archive) => Ok((exchange, archive)),
-                _ => Err(stopping()),
-            }
+            self.own.send(Input::Export { record, answer }).await.map_err(|_| stopping())?;
+            heard.await.map_err(|_| stopping())??;
+            outcome.map(|archive| (exchange, archive))
         })
     }
 
