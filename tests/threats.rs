@@ -19,7 +19,7 @@ use liaison_protocol::evidence::{self, Topic};
 use liaison_protocol::handling::{Purpose, Recipient};
 use liaison_protocol::jws;
 use liaison_protocol::mail::{Mail, MailReply, Posted};
-use liaison_protocol::merkle::{self, LeafIndex};
+use liaison_protocol::merkle::{self, Hash, LeafIndex};
 use liaison_protocol::operator::{AdmitRequest, EvidenceRequest, Mistake, OpenRequest, Opening, Rules};
 use liaison_tests::{Fate, Pair, Start};
 
@@ -533,11 +533,11 @@ fn flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail() {
 fn a_peer_names_no_more_attachments_than_may_be_still_to_come() {
     const FULL: usize = MAX_WANTED / attachment::MAX_ATTACHMENTS;
     let mut pair = met();
-    let (mut said, mut named) = (Vec::new(), Vec::new());
-    for number in 0..=FULL {
+    let mut named: Vec<Hash> = Vec::new();
+    let ask = |pair: &mut Pair, named: &mut Vec<Hash>| {
         let Request::Open(mut request) = Pair::question(0) else { panic!("a question opens") };
-        for part in 0..attachment::MAX_ATTACHMENTS {
-            let (content, salt) = (format!("{number}, {part}").into_bytes(), [7; attachment::SALT_LEN]);
+        for _ in 0..attachment::MAX_ATTACHMENTS {
+            let (content, salt) = (named.len().to_string().into_bytes(), [7; attachment::SALT_LEN]);
             let length = content.len() as u64;
             let now = Timestamp(1_790_812_800);
             let digest = pair.node(0).blobs().put(content, salt, now).expect("there is room");
@@ -549,20 +549,41 @@ fn a_peer_names_no_more_attachments_than_may_be_still_to_come() {
         }
         let (out, told) = pair.order(0, Request::Open(request), Fate::Whole);
         assert!(matches!(told, Some(Ok(_))), "{told:?}");
-        said.extend(out.expect("whole"));
+        out.expect("whole")
+    };
+    let mut said = Vec::new();
+    for _ in 0..=FULL {
+        said.extend(ask(&mut pair, &mut named));
     }
     carry(&mut pair, 0, said);
     let wanted = |pair: &Pair| pair.node(1).store().scan(Table::Wanted, &[], usize::MAX).len();
     assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL, MAX_WANTED));
 
     // Nothing is refused: when some of them are here, the rest is taken.
-    let here = named.into_iter().take(attachment::MAX_ATTACHMENTS);
-    let here = here.map(|digest| Input::Fetched { from: Pair::id(0), digest }).collect();
+    let here = named.iter().take(attachment::MAX_ATTACHMENTS);
+    let here = here.map(|digest| Input::Fetched { from: Pair::id(0), digest: *digest }).collect();
     pair.round(1, here, Fate::Whole).expect("whole");
     pair.wait();
     let said = pair.round(0, Vec::new(), Fate::Whole).expect("whole");
     carry(&mut pair, 0, said);
     assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL + 1, MAX_WANTED));
+
+    // Nor does what the peer has lost stand in the way for ever: it makes room where it must.
+    let told = ask(&mut pair, &mut named);
+    carry(&mut pair, 0, told);
+    assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL + 1, MAX_WANTED));
+    let why = "the peer does not hold it any more";
+    let lost = named[attachment::MAX_ATTACHMENTS..][..2 * attachment::MAX_ATTACHMENTS].iter();
+    let lost = lost.map(|digest| {
+        let (from, why) = (Pair::id(0), why.to_owned());
+        Input::NotFetched { from, digest: *digest, why, is_lost: true }
+    });
+    pair.round(1, lost.collect(), Fate::Whole).expect("whole");
+    assert_eq!(wanted(&pair), MAX_WANTED, "it may still come");
+    pair.wait();
+    let said = pair.round(0, Vec::new(), Fate::Whole).expect("whole");
+    carry(&mut pair, 0, said);
+    assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL + 2, MAX_WANTED));
 }
 
 #[test]

@@ -30,6 +30,9 @@ const ROOM: u64 = 1024 * 1024 * 1024;
 /// When a peer is told to come back after our disk failed, in seconds.
 const COME_BACK: u32 = 60;
 
+/// How long after telling that the disk is nearly full it is told again, in milliseconds.
+const A_COMPLAINT: u64 = 60_000;
+
 /// Peers that the courier is to look at again.
 #[derive(Debug, Default)]
 pub struct Nudges {
@@ -69,6 +72,8 @@ pub struct Courier {
     pub started: Instant,
     /// Whose turn it was.
     pub last: Option<NodeId>,
+    /// From when on it is told again that the disk is nearly full, in milliseconds.
+    pub complains_at: u64,
 }
 
 /// The loop has ended.
@@ -231,11 +236,12 @@ impl Courier {
                         Err(error) => self.interrupted(&from, &error, now).await?,
                     },
                     Brought::Spoilt => self.spoilt(&from, now).await?,
-                    Brought::Nothing(Some(why)) => {
-                        tracing::warn!(peer = %from, %why, "an attachment does not come");
-                        self.tell(Input::NotFetched { from, digest: attachment.digest, why }).await?;
+                    Brought::Lost(why) => {
+                        tracing::warn!(peer = %from, why, "an attachment does not come");
+                        let (digest, why) = (attachment.digest, why.to_owned());
+                        self.tell(Input::NotFetched { from, digest, why, is_lost: true }).await?;
                     }
-                    Brought::Nothing(None) => {}
+                    Brought::Nothing => {}
                 }
             }
             Event::Failed { to, why: Failure::NoSuchPeer } => drop(self.fetchers.remove(&to)),
@@ -248,7 +254,7 @@ impl Courier {
                 let digest = fetcher.current().map(|fetch| fetch.wanted.attachment.digest);
                 if let Some(digest) = digest.filter(|_| why != Failure::Busy) {
                     let why = format!("it cannot be fetched now: {why}");
-                    self.tell(Input::NotFetched { from: to, digest, why }).await?;
+                    self.not_fetched(&to, digest, why).await?;
                 }
             }
             Event::Connected { .. } | Event::Disconnected { .. } => {}
@@ -286,7 +292,7 @@ impl Courier {
         if let Err(error) = self.blobs.discard(peer, &digest) {
             tracing::error!(%error);
         }
-        self.tell(Input::NotFetched { from: peer.clone(), digest, why }).await
+        self.not_fetched(peer, digest, why).await
     }
 
     /// Our disk cannot take it. The log has its own opinion of such a disk.
@@ -297,15 +303,12 @@ impl Courier {
         let digest = fetcher.current().map(|fetch| fetch.wanted.attachment.digest);
         fetcher.interrupted(now, jitter);
         match digest {
-            Some(digest) => {
-                let why = error.to_string();
-                self.tell(Input::NotFetched { from: peer.clone(), digest, why }).await
-            }
+            Some(digest) => self.not_fetched(peer, digest, error.to_string()).await,
             None => Ok(()),
         }
     }
 
-    /// The peer waits, not each of its attachments: one word of it a minute is enough.
+    /// The peer waits, not each of its attachments; and one word of it a minute is enough, whatever the peer says meanwhile.
     async fn wait_for_room(
         &mut self,
         peer: &NodeId,
@@ -313,10 +316,17 @@ impl Courier {
         full: &BlobError,
         now: u64,
     ) -> Result<(), Ended> {
-        tracing::error!(%peer, error = %full);
+        if now >= self.complains_at {
+            self.complains_at = now + A_COMPLAINT;
+            tracing::error!(%peer, error = %full);
+        }
         let jitter = self.jitter();
         self.fetchers.entry(peer.clone()).or_default().failed(false, now, jitter);
-        self.tell(Input::NotFetched { from: peer.clone(), digest, why: full.to_string() }).await
+        self.not_fetched(peer, digest, full.to_string()).await
+    }
+
+    async fn not_fetched(&self, peer: &NodeId, digest: Hash, why: String) -> Result<(), Ended> {
+        self.tell(Input::NotFetched { from: peer.clone(), digest, why, is_lost: false }).await
     }
 
     fn jitter(&mut self) -> u64 {

@@ -51,8 +51,10 @@ pub struct Fetch {
 /// What a reply brought.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Brought {
-    /// Nothing for now; why, if the officer should know.
-    Nothing(Option<String>),
+    /// The peer does not give it; why, in words.
+    Lost(&'static str),
+    /// Nothing for now.
+    Nothing,
     /// The next piece.
     Piece(Vec<u8>),
     /// What is no such piece: all that came is worth nothing.
@@ -163,7 +165,7 @@ impl Fetcher {
     /// attachment is.
     pub fn answered(&mut self, reply: Option<PieceReply>, now: u64, jitter: u64) -> Brought {
         let Some(asked) = self.current.as_mut().and_then(|fetch| fetch.asked.take()) else {
-            return Brought::Nothing(None);
+            return Brought::Nothing;
         };
         self.failures = 0;
         match reply {
@@ -174,7 +176,7 @@ impl Fetcher {
             }
             Some(PieceReply::Busy { retry_after_secs }) => {
                 self.wait_until = now + u64::from(retry_after_secs.clamp(1, 3600)) * 1000;
-                Brought::Nothing(None)
+                Brought::Nothing
             }
             Some(PieceReply::Gone) => self.leave("the peer does not hold it any more", now, jitter),
             Some(PieceReply::NotYours) => self.leave("the peer does not give it to us", now, jitter),
@@ -245,9 +247,9 @@ impl Fetcher {
         }
     }
 
-    fn leave(&mut self, why: &str, now: u64, jitter: u64) -> Brought {
+    fn leave(&mut self, why: &'static str, now: u64, jitter: u64) -> Brought {
         self.interrupted(now, jitter);
-        Brought::Nothing(Some(why.into()))
+        Brought::Lost(why)
     }
 
     fn postpone(&mut self, digest: Hash, spoilt: bool, now: u64, jitter: u64) -> Try {
@@ -291,6 +293,7 @@ mod tests {
                 name: "mark".parse().expect("a line"),
                 view: None,
             },
+            is_lost: false,
         }
     }
 
@@ -385,7 +388,7 @@ mod tests {
             fetcher.begin(chosen, 0);
             fetcher.ask(0);
             let brought = fetcher.answered(Some(reply), 0, 0);
-            assert!(matches!(brought, Brought::Nothing(Some(_))), "{brought:?}");
+            assert!(matches!(brought, Brought::Lost(_)), "{brought:?}");
         }
         assert_eq!(fetcher.choose(&all, 0), None);
         assert!(fetcher.wakes_at().is_some_and(|at| (1..=FIRST_REPEAT).contains(&at)));

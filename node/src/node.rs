@@ -164,6 +164,8 @@ pub enum Input<D: Disk> {
         digest: Hash,
         /// Why, in words.
         why: String,
+        /// Whether the peer says itself that it does not give it.
+        is_lost: bool,
     },
     /// A new register, already safe on disk.
     Register {
@@ -592,7 +594,10 @@ impl<D: Disk> Node<D> {
                     with_desk!(self, |_desk, shelf| Desk::has_fetched(&mut shelf, &from, &digest));
                     self.lanes.entry(from).or_default().not_fetched.remove(&digest);
                 }
-                Input::NotFetched { from, digest, why } => {
+                Input::NotFetched { from, digest, why, is_lost } => {
+                    if is_lost {
+                        with_desk!(self, |_desk, shelf| Desk::has_lost(&mut shelf, &from, &digest));
+                    }
                     self.lanes.entry(from).or_default().note_not_fetched(digest, why);
                 }
                 Input::Register { register, who, answer } => {

@@ -388,6 +388,7 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         fetchers: BTreeMap::new(),
         started: Instant::now(),
         last: None,
+        complains_at: 0,
     };
     let metrics = node.metrics.clone();
     let outcomes = Arc::<Outcomes>::default();

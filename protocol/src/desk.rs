@@ -168,6 +168,9 @@ pub struct Wanted {
     pub exchange: MessageId,
     /// What it is.
     pub attachment: Attachment,
+    /// Whether the peer says itself that it does not give it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_lost: bool,
 }
 
 /// A message of ours that its addressee has not receipted.
@@ -378,6 +381,29 @@ impl Desk {
     /// The attachment is here, or is not wanted any more.
     pub fn has_fetched(shelf: &mut impl Shelf, peer: &NodeId, digest: &Hash) {
         shelf.remove(Table::Wanted, &peer_key(peer, digest.as_bytes()));
+    }
+
+    /// The peer says itself that it does not give the attachment. It is wanted on, until others need its place.
+    pub fn has_lost(shelf: &mut impl Shelf, peer: &NodeId, digest: &Hash) {
+        let key = peer_key(peer, digest.as_bytes());
+        if let Some(wanted) = read::<Wanted>(shelf.get(Table::Wanted, &key)) {
+            shelf.put(Table::Wanted, &key, write(&Wanted { is_lost: true, ..wanted }));
+        }
+    }
+
+    /// A message of `peer`'s that names so many attachments is taken: what is lost makes room for them.
+    pub fn make_room(&self, shelf: &mut impl Shelf, peer: &NodeId, named: usize) {
+        let wanted = self.wanted(shelf, peer, MAX_WANTED);
+        let beyond = (wanted.len() + named).saturating_sub(MAX_WANTED);
+        for lost in wanted.into_iter().filter(|wanted| wanted.is_lost).take(beyond) {
+            Self::has_fetched(shelf, peer, &lost.attachment.digest);
+        }
+    }
+
+    /// Whether so many more attachments of `peer`'s may be still to come.
+    fn has_room_for(&self, shelf: &impl Shelf, peer: &NodeId, named: usize) -> bool {
+        let wanted = self.wanted(shelf, peer, MAX_WANTED);
+        wanted.iter().filter(|wanted| !wanted.is_lost).count() + named <= MAX_WANTED
     }
 
     /// The exchanges of one of our trace cases; with no case, of all.

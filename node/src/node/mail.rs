@@ -309,7 +309,9 @@ impl<D: Disk> Node<D> {
                     head: *one.head.head(),
                 };
                 let (of, exchange) = (verified.id(), verified.exchange());
-                if !verified.message().attachments.is_empty() {
+                let named = verified.message().attachments.len();
+                if named > 0 {
+                    with_desk!(self, |desk, shelf| desk.make_room(&mut shelf, from, named));
                     self.naming.insert(from.clone());
                 }
                 let leaf = self.record(record, Some(verified));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::ScopedJoinHandle;
 
 use liaison_protocol::authority::{By, Line, NodeId, OfficerId, Timestamp};
-use liaison_protocol::desk::Desk;
+use liaison_protocol::desk::{Desk, MAX_WANTED};
 use liaison_protocol::entry::{Record, Staged, Written};
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::merkle::{Hash, LeafIndex};
@@ -164,6 +164,7 @@ impl<D: Disk> Node<D> {
             }
             Ok(writing.map_or(Ok(()), written)?)
         })?;
+        node.forget_fetched();
         node.commit_index(size)?;
         node.firearms = node.desk.firearms().map(firearms).unwrap_or_default();
         node.licences = node.desk.licences().map(licences).unwrap_or_default();
@@ -184,6 +185,24 @@ impl<D: Disk> Node<D> {
         for staged in stretch {
             // What was owed then is recorded right behind: a round is atomic.
             with_desk!(self, |desk, shelf| desk.apply(&mut shelf, staged));
+        }
+    }
+
+    /// What is here is not to come: an index made anew knows of every attachment that was ever named.
+    fn forget_fetched(&mut self) {
+        let peers: Vec<NodeId> = self.desk.peers().map(|(peer, _)| peer.clone()).collect();
+        for peer in peers {
+            loop {
+                let mut wanted = self.wanted(&peer, 2 * MAX_WANTED);
+                wanted.retain(|wanted| self.blobs.holds(&wanted.attachment));
+                if wanted.is_empty() {
+                    break;
+                }
+                for here in wanted {
+                    let digest = here.attachment.digest;
+                    with_desk!(self, |_desk, shelf| Desk::has_fetched(&mut shelf, &peer, &digest));
+                }
+            }
         }
     }
 

@@ -367,7 +367,8 @@ impl Desk {
         self.change_peer(&message.iss, |peer| peer.row.numbers.came(message.log, message.seq));
         for attachment in &message.attachments {
             let key = peer_key(&message.iss, attachment.digest.as_bytes());
-            shelf.put(Table::Wanted, &key, write(&Wanted { exchange: id, attachment: attachment.clone() }));
+            let wanted = Wanted { exchange: id, attachment: attachment.clone(), is_lost: false };
+            shelf.put(Table::Wanted, &key, write(&wanted));
         }
         self.change_exchange(shelf, &id, staged);
         let sought = match message.body.subject() {

@@ -1,8 +1,8 @@
 //! Whether what a peer sends may be recorded, and what is recorded of it if not.
 
 use super::peer::day;
-use super::rows::{message_id, peer_key, places};
-use super::{Desk, Judgement, MAX_AHEAD, MAX_WANTED, Peer, Shelf, Table, is_full};
+use super::rows::{message_id, places};
+use super::{Desk, Judgement, MAX_AHEAD, Peer, Shelf, Table, is_full};
 use crate::authority::{NodeId, Timestamp};
 use crate::entry::Record;
 use crate::envelope::Verified;
@@ -45,8 +45,7 @@ impl Desk {
         }
         message.check()?;
         let named = message.attachments.len();
-        let still_to_come = || shelf.scan(Table::Wanted, &peer_key(&message.iss, &[]), MAX_WANTED).len();
-        if named > 0 && still_to_come() + named > MAX_WANTED {
+        if named > 0 && !self.has_room_for(shelf, &message.iss, named) {
             return Err(Fault::TooMuch);
         }
         match message.thr {
