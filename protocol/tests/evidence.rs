@@ -15,7 +15,9 @@ use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Disclosure, Handling, Purpose, Recipient, Restraint};
 use liaison_protocol::jws;
 use liaison_protocol::key_set::{KeyChain, Revocation};
-use liaison_protocol::merkle::{LeafIndex, Tree, TreeHead, consistency_proof, inclusion_proof, leaf_hash};
+use liaison_protocol::merkle::{
+    Hash, LeafIndex, Tree, TreeHead, consistency_proof, inclusion_proof, leaf_hash,
+};
 use liaison_protocol::message::{Acknowledgement, Body, Message, MessageId, Withdrawal};
 use liaison_protocol::note::{AddCheckpoint, SignedCheckpoint, TlogProof, cosign, sign_checkpoint};
 use liaison_protocol::operator::{Act, Enclosed, Order};
@@ -359,6 +361,29 @@ fn what_we_refused_unread_leaves_no_gap_if_our_log_says_so() {
 }
 
 #[test]
+fn a_refusal_belongs_to_the_exchange_it_names_or_to_what_follows_what_was_refused() {
+    let (lost, other) = (withdrawn(9, asked().id()).id(), MessageId(Hash::of(b"another")));
+    for (id, exchange, belongs) in [
+        (Some(lost), Some(asked().id()), true),
+        (None, Some(asked().id()), true),
+        (Some(lost), Some(other), false),
+        (Some(lost), None, false),
+        // Of what nobody could name: that an opener follows nothing does not make it what it follows.
+        (None, None, false),
+    ] {
+        let mut scene = scene();
+        let (from, fault) = (PERU.node(), Fault::KindUnknown);
+        let denied = Record::Denied { from, fault, id, exchange, number: None, uncounted: 0 };
+        let place = scene.ken.write(denied);
+        scene.places.push(place);
+        match belongs {
+            true => holds(&scene.report(), "was refused for good"),
+            false => fails(&scene.report(), Topic::Records, "it is about another exchange"),
+        }
+    }
+}
+
+#[test]
 fn a_newer_head_extends_the_one_that_was_cosigned() {
     let mut scene = scene();
     scene.peru_says(&withdrawn(2, asked().id()));
@@ -424,7 +449,7 @@ fn an_exporter_that_rewrites_its_log_loses_the_cosignature_or_is_found() {
 fn what_does_not_belong_to_the_exchange_is_refused() {
     // An order in another exchange, a message of another one, a message that is missing.
     let mut other = scene();
-    let place = other.ken.write(acknowledge(MessageId(liaison_protocol::merkle::Hash::of(b"another"))));
+    let place = other.ken.write(acknowledge(MessageId(Hash::of(b"another"))));
     other.places.push(place);
     fails(&other.report(), Topic::Records, "it is about another exchange");
 

@@ -627,7 +627,7 @@ impl Shown<'_, '_> {
                 None => Err("its message is missing".to_owned()),
             },
             Record::Denied { id, fault, exchange, .. } => {
-                let followed = self.all.iter().any(|message| message.message().prev == *id);
+                let followed = id.is_some() && self.all.iter().any(|message| message.message().prev == *id);
                 if !followed && (exchange.is_none() || *exchange != self.exchange) {
                     return Err("it is about another exchange".to_owned());
                 }
