@@ -10,7 +10,7 @@ use liaison_protocol::attachment::{self, Attachment};
 use liaison_protocol::authority::{By, Timestamp};
 use liaison_protocol::entry::{Entry, Logged, Record, Written};
 use liaison_protocol::envelope::Verified;
-use liaison_protocol::evidence::{self, Evidence, Files, Given, Opened, Proven, Report, Topic};
+use liaison_protocol::evidence::{self, Claim, Evidence, Files, Given, Opened, Proven, Report, Topic};
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Disclosure, Handling, Purpose, Recipient, Restraint};
 use liaison_protocol::jws;
@@ -256,8 +256,12 @@ fn a_whole_exchange_holds_claim_by_claim_and_reads_back() {
     assert_eq!(report.exchange(), Some(asked().id()));
     let states: Vec<_> = report.parties().iter().map(|party| party.state.as_str()).collect();
     assert_eq!(states, ["KEN", "PER"]);
-    let kinds: Vec<_> = report.heard().iter().map(|heard| heard.kind.as_str()).collect();
-    assert_eq!(kinds, ["licence-verification-request", "acknowledgement"]);
+    let heard: Vec<_> = report
+        .heard()
+        .iter()
+        .map(|heard| (heard.from.as_str(), heard.to.as_str(), heard.kind.as_str()))
+        .collect();
+    assert_eq!(heard, [("PER", "KEN", "licence-verification-request"), ("KEN", "PER", "acknowledgement")]);
     let files = files(&scene.evidence());
     assert_eq!(Evidence::read(&files), Ok(scene.evidence()));
     let archive = evidence::pack(&files).expect("small");
@@ -306,6 +310,23 @@ fn the_page_for_people_cannot_be_made_to_vouch_for_other_states() {
         altered.insert("README.txt".into(), readme.replacen(from, to, 1).into_bytes());
         assert_ne!(altered, whole, "{from}");
         fails(&evidence::verify(&altered), Topic::Files, "written by somebody else");
+    }
+}
+
+#[test]
+fn a_copy_that_is_not_whole_or_brings_another_script_is_told() {
+    let whole = files(&scene().evidence());
+    for (name, instead, why) in [
+        ("README.txt", None, "README.txt is missing"),
+        ("verify.py", None, "verify.py is missing"),
+        ("SHA256SUMS", None, "SHA256SUMS is missing"),
+        ("verify.py", Some("print('it holds')"), "do not run it"),
+        ("SHA256SUMS", Some(""), "a file was altered, added or taken away"),
+    ] {
+        let mut altered = whole.clone();
+        altered.remove(name);
+        altered.extend(instead.map(|text| (name.to_owned(), text.into())));
+        fails(&evidence::verify(&altered), Topic::Files, why);
     }
 }
 
@@ -482,6 +503,21 @@ fn a_receipt_that_is_kept_back_is_missed() {
 }
 
 #[test]
+fn an_entry_under_another_head_than_the_one_it_came_with_is_not_the_one_that_was_recorded() {
+    let scene = scene();
+    let mut evidence = scene.evidence();
+    let newest = scene.per.head();
+    for ((_, leaf), proven) in &mut evidence.other.proven {
+        proven.proof.proof =
+            inclusion_proof(&scene.per.tree, *leaf, scene.per.tree.size()).expect("all known");
+        proven.proof.checkpoint = newest.as_str().to_owned();
+    }
+    let report = evidence::verify(&files(&evidence));
+    fails(&report, Topic::Message(1), "pins another head of the other State's log");
+    fails(&report, Topic::Records, "the other State's entry that it tells of is missing");
+}
+
+#[test]
 fn a_key_that_was_revoked_from_before_proves_nothing() {
     let mut scene = scene();
     let first = PERU.signed();
@@ -492,7 +528,14 @@ fn a_key_that_was_revoked_from_before_proves_nothing() {
     });
     let next = PERU.sign(next, &["root-1", "root-2", "msg-1", "msg-2", "log-1", "witness-1"]);
     scene.chains[1].extend(next.json()).expect("the next version");
-    fails(&scene.report(), Topic::Message(1), "revoked");
+    let report = scene.report();
+    fails(&report, Topic::Message(1), "revoked");
+    // What it said is on record all the same.
+    assert!(report.claims().iter().filter(|claim| claim.flaw.is_some()).all(Claim::is_revoked));
+    scene.tokens.remove(0);
+    let flawed =
+        scene.report().claims().iter().filter(|claim| claim.flaw.is_some()).cloned().collect::<Vec<_>>();
+    assert!(!flawed.is_empty() && !flawed.iter().any(Claim::is_revoked), "{flawed:#?}");
 }
 
 #[test]
@@ -515,6 +558,16 @@ fn files_without_their_like_are_no_evidence() {
         let mut files = whole.clone();
         files.insert(more.to_owned(), vec![0; 32]);
         assert!(Evidence::read(&files).is_err(), "{more}");
+    }
+    let key_sets = &whole["firearms.example.ke/key-sets"];
+    for (name, instead) in [
+        ("another State's", whole["armas.example.pe/key-sets"].clone()),
+        ("in another spelling", key_sets[..key_sets.len() - 1].to_vec()),
+    ] {
+        let mut files = whole.clone();
+        files.insert("firearms.example.ke/key-sets".to_owned(), instead);
+        let flaw = Evidence::read(&files).expect_err(name).to_string();
+        assert!(flaw.contains("not the key sets of that node, one version per line"), "{name}: {flaw}");
     }
     assert!(!evidence::verify(&Files::new()).holds());
 }
