@@ -4,17 +4,19 @@ mod shelf;
 mod world;
 
 use liaison_protocol::authority::By;
-use liaison_protocol::desk::{Desk, Effect, Judgement, Shelf, Table};
-use liaison_protocol::entry::{Basis, IdempotencyKey, Record};
+use liaison_protocol::desk::{Desk, Effect, Judgement, MAX_OPEN, Shelf, Table};
+use liaison_protocol::entry::{Basis, IdempotencyKey, Record, Staged};
 use liaison_protocol::envelope;
 use liaison_protocol::fault::Fault;
 use liaison_protocol::handling::{Coded, Handling, LegalBasis, Onward};
 use liaison_protocol::key_set::{KeyChain, KeyUse, Revocation};
-use liaison_protocol::licence::{Answer, Ground, LicenceRecord, LicenceStatus};
+use liaison_protocol::licence::{Answer, Field, Ground, LicenceRecord, LicenceStatus, Presented};
 use liaison_protocol::merkle::{Hash, LeafIndex, TreeHead};
-use liaison_protocol::message::{Body, LicenceVerificationResponse, Outcome, Withdrawal};
+use liaison_protocol::message::{
+    Body, LicenceVerificationRequest, LicenceVerificationResponse, Message, Outcome, Withdrawal,
+};
 use liaison_protocol::numbers::Gap;
-use liaison_protocol::operator::{Act, Enclosed, Mistake, Order, Rules, State};
+use liaison_protocol::operator::{Act, Enclosed, Mistake, Opening, Order, Question, Rules, State};
 use world::{CHILE, DAY, House, KENYA, PERU, START, follow, opener, presented, request};
 
 fn withdrawal() -> Body {
@@ -122,6 +124,22 @@ fn a_number_of_a_log_that_is_not_there_hides_no_gap() {
 }
 
 #[test]
+fn a_number_is_used_once_in_whatever_order_the_numbers_come() {
+    let mut kenya = House::of(&KENYA);
+    let numbered = |n: u64, later: u64| {
+        let message = opener(&PERU, &KENYA, n, request());
+        PERU.seal(Message { iat: START.plus(later), ..message })
+    };
+    for n in [2, 1, 3] {
+        let message = numbered(n, n);
+        assert_eq!(kenya.deliver(&PERU.node(), message.token()), Ok(Judgement::New), "{n}");
+    }
+    let again = numbered(2, 9);
+    assert_eq!(kenya.deliver(&PERU.node(), again.token()), Err(Fault::SequenceReused));
+    assert_eq!(kenya.desk.holder_of(&kenya.shelf, again.message()), Some(numbered(2, 2).id()));
+}
+
+#[test]
 fn nothing_follows_what_was_said_in_another_exchange() {
     let mut kenya = House::of(&KENYA);
     let [first, other] = [1, 2].map(|n| PERU.seal(opener(&PERU, &KENYA, n, request())));
@@ -176,41 +194,51 @@ fn an_answer_has_the_conditions_of_whoever_gives_it() {
     assert_eq!(draft.handling, Handling::for_licences(LegalBasis::Article10Para2a));
 }
 
+/// How much a rule tells of the licence's revocation to a peer that presented a document and was answered `said`.
+fn told(presented: Presented, said: Answer) -> usize {
+    let mut kenya = House::of(&KENYA);
+    let asks = Body::LicenceVerificationRequest(LicenceVerificationRequest { presented });
+    let first = PERU.seal(opener(&PERU, &KENYA, 1, asks));
+    kenya.deliver(&PERU.node(), first.token()).expect("good");
+    let order = Order::Act {
+        exchange: first.id(),
+        peer: PERU.node(),
+        act: Act::Answer { outcome: Outcome::Answer(said.clone()), note: None },
+        enclosed: Enclosed::default(),
+    };
+    let by = By::Officers { prepared: "officer-1".parse().expect("an officer"), approved: None };
+    let register = Some(Basis { status: LicenceStatus::Active, version: 1 });
+    kenya.record(
+        Record::Order { order, by, key: None, via: "officer".parse().expect("an officer"), register },
+        None,
+    );
+    let ours = KENYA.seal(follow(&KENYA, &PERU, 1, first.id(), [None, Some(first.id())], answer(said)));
+    kenya.send(ours.token());
+    let effects = kenya.record(
+        Record::Query {
+            exchange: first.id(),
+            rule: "tell-changes-to-those-who-asked".parse().expect("a line"),
+            found: Some(LicenceRecord { content: self::presented(), status: LicenceStatus::Revoked }),
+            on: liaison_protocol::authority::Timestamp(1_790_000_000).date(),
+        },
+        None,
+    );
+    effects.len()
+}
+
 #[test]
 fn r_sov_no_rule_tells_news_where_an_officer_could_not_confirm() {
-    let record = |status| LicenceRecord { content: presented(), status };
-    for (said, told) in [
-        (Answer::CannotConfirm { ground: Coded::Known(Ground::OngoingInvestigation) }, 0),
-        (Answer::Valid { valid_until: None }, 1),
-    ] {
-        let mut kenya = House::of(&KENYA);
-        let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
-        kenya.deliver(&PERU.node(), first.token()).expect("good");
-        let order = Order::Act {
-            exchange: first.id(),
-            peer: PERU.node(),
-            act: Act::Answer { outcome: Outcome::Answer(said.clone()), note: None },
-            enclosed: Enclosed::default(),
-        };
-        let by = By::Officers { prepared: "officer-1".parse().expect("an officer"), approved: None };
-        let register = Some(Basis { status: LicenceStatus::Active, version: 1 });
-        kenya.record(
-            Record::Order { order, by, key: None, via: "officer".parse().expect("an officer"), register },
-            None,
-        );
-        let ours = KENYA.seal(follow(&KENYA, &PERU, 1, first.id(), [None, Some(first.id())], answer(said)));
-        kenya.send(ours.token());
-        let effects = kenya.record(
-            Record::Query {
-                exchange: first.id(),
-                rule: "tell-changes-to-those-who-asked".parse().expect("a line"),
-                found: Some(record(LicenceStatus::Revoked)),
-                on: liaison_protocol::authority::Timestamp(1_790_000_000).date(),
-            },
-            None,
-        );
-        assert_eq!(effects.len(), told);
-    }
+    let cannot = Answer::CannotConfirm { ground: Coded::Known(Ground::OngoingInvestigation) };
+    assert_eq!(told(presented(), cannot), 0);
+    assert_eq!(told(presented(), Answer::Valid { valid_until: None }), 1);
+}
+
+#[test]
+fn r_10_5_no_rule_tells_news_to_whoever_presented_something_else() {
+    let mut other = presented();
+    other.lines[0].quantity += 1;
+    let differences = vec![Field::Lines];
+    assert_eq!(told(other, Answer::ValidWithDifferences { differences }), 0);
 }
 
 #[test]
@@ -316,6 +344,31 @@ fn a_request_that_a_client_repeats_is_done_once_and_its_key_serves_no_other() {
 }
 
 #[test]
+fn the_key_of_an_order_to_open_names_the_exchange_also_where_the_node_stopped_in_between() {
+    for stopped in [false, true] {
+        let mut kenya = House::of(&KENYA);
+        let first = KENYA.seal(opener(&KENYA, &PERU, 1, request()));
+        let digest = Hash::of(b"the request");
+        let key = IdempotencyKey { key: "a client's own".parse().expect("a line"), digest };
+        let opening = Opening {
+            question: Question::Verification { presented: presented() },
+            case_ref: None,
+            handling: None,
+            enclosed: Enclosed::default(),
+        };
+        let order = Order::Open { peer: PERU.node(), opening };
+        let by = By::Officers { prepared: "officer-1".parse().expect("an officer"), approved: None };
+        let via = "officer".parse().expect("an officer");
+        kenya.record(Record::Order { order, by, key: Some(key.clone()), via, register: None }, None);
+        if stopped {
+            kenya.desk = Desk::open(KENYA.node(), &kenya.shelf).expect("what the log made");
+        }
+        kenya.send(first.token());
+        assert_eq!(kenya.desk.created_by(&kenya.shelf, &key), Ok(Some(first.id())));
+    }
+}
+
+#[test]
 fn the_place_of_a_head_that_was_seen_is_found_by_its_size() {
     let mut kenya = House::of(&KENYA);
     let place = |kenya: &House, size| kenya.desk.head_place(&kenya.shelf, &PERU.node(), size);
@@ -331,6 +384,47 @@ fn the_place_of_a_head_that_was_seen_is_found_by_its_size() {
     assert_eq!([3, 7].map(|size| place(&kenya, size)), [Some(seen[0]), Some(seen[1])]);
     assert_eq!(place(&kenya, 5), None);
     assert_eq!(kenya.desk.head_place(&kenya.shelf, &CHILE.node(), 3), None, "another peer's log");
+}
+
+#[test]
+fn what_a_peer_has_open_counts_until_it_ends() {
+    let mut kenya = House::of(&KENYA);
+    let open = |kenya: &House| kenya.desk.peer(&PERU.node()).expect("admitted").open_exchanges();
+    let [first, other] = [1, 2].map(|n| PERU.seal(opener(&PERU, &KENYA, n, request())));
+    let last = PERU.seal(follow(&PERU, &KENYA, 3, first.id(), [Some(first.id()), None], withdrawal()));
+    for (message, count) in [(&first, 1), (&other, 2), (&last, 1)] {
+        assert_eq!(kenya.deliver(&PERU.node(), message.token()), Ok(Judgement::New));
+        assert_eq!(open(&kenya), count);
+    }
+    kenya.desk = Desk::open(KENYA.node(), &kenya.shelf).expect("what the log made");
+    assert_eq!(open(&kenya), 1);
+    // Removed and admitted anew it has no more room than before; with other roots it is another node.
+    let reason = "a mistake".parse().expect("a line");
+    kenya.order(Order::RemovePeer { node: PERU.node(), reason });
+    kenya.admit(&PERU.chain());
+    assert_eq!(open(&kenya), 1);
+    let anew = peru_loses_its_roots(&mut kenya);
+    kenya.admit(&anew);
+    assert_eq!(open(&kenya), 0);
+}
+
+#[test]
+fn whoever_has_as_much_open_as_a_peer_may_goes_on_with_that_and_opens_nothing_new() {
+    for (open, judged) in [(MAX_OPEN - 1, Ok(Judgement::New)), (MAX_OPEN, Err(Fault::TooMuch))] {
+        let mut kenya = House::of(&KENYA);
+        let first = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+        assert_eq!(kenya.deliver(&PERU.node(), first.token()), Ok(Judgement::New));
+        let (node, key) = (PERU.node(), PERU.node().as_str().as_bytes().to_vec());
+        let row = String::from_utf8(kenya.shelf.get(Table::Peer, &key).expect("admitted")).expect("JSON");
+        let row = row.replace("\"open\":1,", &format!("\"open\":{open},"));
+        kenya.shelf.put(Table::Peer, &key, row.into_bytes());
+        kenya.desk = Desk::open(KENYA.node(), &kenya.shelf).expect("a good row");
+        assert_eq!(kenya.desk.peer(&node).expect("admitted").open_exchanges(), open);
+        let new = PERU.seal(opener(&PERU, &KENYA, 2, request()));
+        assert_eq!(kenya.deliver(&node, new.token()), judged);
+        let next = PERU.seal(follow(&PERU, &KENYA, 3, first.id(), [Some(first.id()), None], withdrawal()));
+        assert_eq!(kenya.deliver(&node, next.token()), Ok(Judgement::New));
+    }
 }
 
 #[test]
@@ -350,4 +444,16 @@ fn what_is_believed_after_a_restart_is_what_was_believed_before() {
     let exchange = kenya.desk.exchange(&kenya.shelf, &first.id());
     let loaded = liaison_protocol::desk::load_exchange(&kenya.us, &kenya.shelf, &first.id());
     assert_eq!(exchange.as_deref(), loaded.as_ref());
+}
+
+#[test]
+fn a_line_of_our_log_brings_back_the_message_that_was_in_it() {
+    let mut kenya = House::of(&KENYA);
+    let theirs = PERU.seal(opener(&PERU, &KENYA, 1, request()));
+    kenya.deliver(&PERU.node(), theirs.token()).expect("good");
+    kenya.send(KENYA.seal(opener(&KENYA, &PERU, 1, request())).token());
+    for staged in &kenya.shelf.records {
+        let replayed = Staged::replayed(staged.leaf, staged.at, staged.record.clone());
+        assert_eq!(replayed.as_ref(), Ok(staged));
+    }
 }
