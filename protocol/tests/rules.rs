@@ -63,6 +63,32 @@ fn r_sov_a_rule_consults_the_register_about_that_licence_only_and_the_answer_nam
 }
 
 #[test]
+fn r_sov_a_rule_answers_what_it_was_set_for_and_nothing_else() {
+    let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let verification = ask(&mut peru, kenya.us(), licence()).expect("may ask");
+    let question = Question::Authenticity { presented: licence() };
+    let authenticity = peru.open(&kenya.us(), question).expect("may ask");
+    for asked in [&verification, &authenticity] {
+        kenya.take(&mut peru, asked);
+    }
+    let none = Rules { attempts_per_licence: 20, ..Rules::default() };
+    let (by_verification, by_authenticity) =
+        ("verification-from-licence-list", "authenticity-from-licence-list");
+    for (rules, answered_by) in [
+        (Rules { verifications: true, ..none.clone() }, [Some(by_verification), None]),
+        (Rules { authenticity: true, ..none.clone() }, [None, Some(by_authenticity)]),
+        (Rules { traces: true, ..none }, [None, None]),
+    ] {
+        kenya.rules(&peru.us(), rules);
+        let rules = [&verification, &authenticity].map(|asked| {
+            let exchange = kenya.exchange(&asked.id());
+            kenya.desk.rule_for(&kenya.shelf, &exchange, NOW).ok()
+        });
+        assert_eq!(rules, answered_by.map(|rule| rule.map(line)));
+    }
+}
+
+#[test]
 fn r_sov_what_is_not_understood_is_put_before_an_officer_whatever_the_rule() {
     let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
     answer_by_rule(&mut kenya, peru.us(), 20);
