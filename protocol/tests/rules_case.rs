@@ -190,6 +190,26 @@ fn r_12_4_what_is_not_final_or_matches_no_record_establishes_nothing() {
 }
 
 #[test]
+fn r_12_4_an_answer_from_a_record_that_is_not_the_items_is_no_end() {
+    use ResultCode::{
+        GovernmentStock, LastLegalHolderIdentified, ManufactureConfirmedNoDisposition, TracedToDealerOnly,
+    };
+    for code in
+        [GovernmentStock, LastLegalHolderIdentified, ManufactureConfirmedNoDisposition, TracedToDealerOnly]
+    {
+        let said = TraceResponse {
+            match_level: Coded::Known(MatchLevel::None),
+            last_legal_record: None,
+            point_of_diversion: None,
+            ..whole(code)
+        };
+        let finding = case(&[("KEN", Some(answer(said)))]);
+        assert_eq!(finding.progress, Progress::Stalled, "{code}");
+        assert!(finding.why.contains("of no record that matches the item"), "{code}: {}", finding.why);
+    }
+}
+
+#[test]
 fn r_12_4_what_is_waited_for_is_told_as_it_is() {
     let mut case = Case::of(&[("KEN", Some(answer(interim())))]);
     let why = case.found().why;
@@ -274,6 +294,12 @@ fn r_12_4_of_several_ends_each_is_told_and_none_is_told_of_another() {
     let finding = case(&[("KEN", Some(answer(exported_to("UGA")))), ("UGA", lost)]);
     assert_eq!(finding.progress, Progress::LastLegalRecordOnly);
     assert_eq!(finding.why, "KEN exported it to UGA; the records of UGA are lost");
+}
+
+#[test]
+fn a_hop_has_the_number_it_was_asked_under() {
+    let hops = Case::of(&[("KEN", None), ("UGA", None)]).hops();
+    assert_eq!(hops.iter().map(Hop::number).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]

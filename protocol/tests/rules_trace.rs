@@ -16,8 +16,8 @@ use liaison_protocol::item::{
 };
 use liaison_protocol::item_record::ItemRecord;
 use liaison_protocol::mark::{Mark, MarkKind, Raw};
-use liaison_protocol::message::{Body, Kind, Outcome, Reminder};
-use liaison_protocol::operator::{Act, Enclosed, Opening, Order, Rules, Side, State};
+use liaison_protocol::message::{Body, Correction, Kind, Outcome, Reminder};
+use liaison_protocol::operator::{Act, Enclosed, Opening, Order, Question, Rules, Side, State};
 use liaison_protocol::trace::{
     Conclusion, EventKind, HolderKind, ItemEvent, LastLegalRecord, LegalStatus, MatchLevel, ResultCode,
     TraceOutcome, TraceRequest, TraceResponse, Urgency,
@@ -652,6 +652,35 @@ fn r_sov_a_rule_searches_for_that_item_and_what_is_in_doubt_waits_for_an_officer
                 assert_eq!(peru.standing(&opener.id()).outcome, Some(Outcome::Trace(response)));
             }
         }
+    }
+}
+
+#[test]
+fn an_order_to_ask_is_read_from_our_log_as_it_was_written() {
+    for looked_again in [false, true] {
+        let opening = Opening {
+            question: Question::Trace { request: trace_request(), looked_again },
+            case_ref: Some(line("EXP-7")),
+            handling: Some(Handling::for_traces()),
+            enclosed: Enclosed::default(),
+        };
+        let written = serde_json::to_value(&opening).expect("string keys");
+        assert_eq!(serde_json::from_value::<Opening>(written).ok(), Some(opening));
+    }
+}
+
+#[test]
+fn a_correction_is_bounded_as_the_answer_it_corrects() {
+    for (registers, expected) in [(16, Ok(())), (17, Err(Fault::BodyMalformed))] {
+        let (mut kenya, mut peru, id) = asked(trace_request());
+        act(&mut kenya, &mut peru, id, answer(response(ResultCode::NoRecord)));
+        let corrected = TraceResponse {
+            registers_searched: vec![line("Register of firearms"); registers],
+            ..response(ResultCode::NoRecord)
+        };
+        let correction = Correction::of(Outcome::Trace(corrected), prose("More was searched."));
+        let blurted = kenya.blurt(&peru.us(), Some(id), Body::Correction(correction));
+        assert_eq!(peru.receive(&blurted).map(drop), expected, "{registers} registers");
     }
 }
 

@@ -116,6 +116,33 @@ fn r_10_3c_contradictions_in_a_notification_are_stopped() {
 }
 
 #[test]
+fn a_notification_beyond_bounds_is_stopped_and_refused() {
+    let (kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+    let mut notice = transit_through_kenya();
+    notice.import_licences = vec![notice.import_licences[0].clone(); 16];
+    peru.open(&kenya.us(), question(notice)).expect("as many as there may be");
+    let beyond: [Lack; 3] = [
+        ("17 import licences", |notice| {
+            notice.import_licences = vec![notice.import_licences[0].clone(); 17];
+        }),
+        ("17 States of transit", |notice| {
+            notice.countries_transit = vec![notice.countries_transit[0].clone(); 17];
+        }),
+        ("two lines of one number", |notice| {
+            notice.import_licences[0].lines = vec![notice.import_licences[0].lines[0].clone(); 2];
+        }),
+    ];
+    for (what, lengthen) in beyond {
+        let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
+        let mut notice = transit_through_kenya();
+        lengthen(&mut notice);
+        peru.open(&kenya.us(), question(notice.clone())).expect_err(what);
+        let blurted = peru.blurt(&kenya.us(), None, Body::TransitNotification(notice));
+        assert_eq!(kenya.receive(&blurted), Err(Fault::BodyMalformed), "{what}");
+    }
+}
+
+#[test]
 fn r_sov_no_rule_decides_on_a_transit() {
     let (mut kenya, mut peru) = Office::pair(EVERYTHING, EVERYTHING);
     let rules = Rules { verifications: true, authenticity: true, traces: true, attempts_per_licence: 1000 };
