@@ -98,6 +98,7 @@ mod tests {
         let request = PieceRequest { digest: Hash::from_bytes([7; 32]), offset: 0x0102, length: 0x0003_0000 };
         let mut bytes = vec![7; 32];
         bytes.extend([0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 0, 0]);
+        assert_eq!(bytes.len(), REQUEST_LEN);
         assert_eq!((request.frame(), PieceRequest::parse(&bytes)), (bytes, Some(request)));
         for (reply, bytes) in [
             (PieceReply::Piece(vec![5, 6]), vec![0, 5, 6]),

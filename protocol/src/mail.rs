@@ -245,4 +245,23 @@ mod tests {
             assert!(!flaw.contains("CANARY"), "{flaw}");
         }
     }
+
+    #[test]
+    fn what_was_written_is_read_up_to_the_longest_frame_and_no_further() {
+        let logged = Logged { entry: String::new(), leaf: LeafIndex(0), proof: Vec::new() };
+        let parts = vec!["a person, longer than the message".to_owned()];
+        let mail =
+            Mail { messages: vec![Posted { token: "a.b.c".to_owned(), logged, parts }], ..Mail::default() };
+        let reply = MailReply::Busy { retry_after_secs: 7 };
+        // White space at the end is all that can be added.
+        let padded = |mut frame: Vec<u8>, length| {
+            frame.resize(length, b' ');
+            frame
+        };
+        let (of_mail, of_reply) = (|n| padded(mail.frame(), n), |n| padded(reply.frame(), n));
+        assert_eq!(Mail::parse(&of_mail(MAX_MAIL)).ok(), Some(mail.clone()));
+        assert!(matches!(Mail::parse(&of_mail(MAX_MAIL + 1)), Err(MailFlaw::TooMuch)));
+        assert_eq!(MailReply::parse(&of_reply(MAX_REPLY)).ok(), Some(reply.clone()));
+        assert!(matches!(MailReply::parse(&of_reply(MAX_REPLY + 1)), Err(MailFlaw::TooMuch)));
+    }
 }

@@ -845,5 +845,8 @@ mod tests {
         assert_eq!(bad("index 0", "extra AAAA\nextra AAAA\nindex 0"), Some(NoteFlaw::Form));
         let long = format!("extra {}\nindex 0", "A".repeat(4 * MAX_EXTRA));
         assert_eq!(bad("index 0", &long), Some(NoteFlaw::TooLong));
+        let extra = |length: usize| format!("extra {}\nindex 0", BASE64.encode(&vec![7; length]));
+        assert_eq!(bad("index 0", &extra(MAX_EXTRA)), None);
+        assert_eq!(bad("index 0", &extra(MAX_EXTRA + 1)), Some(NoteFlaw::TooLong));
     }
 }
