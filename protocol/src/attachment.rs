@@ -177,3 +177,36 @@ pub fn read_part(text: &str) -> Option<Person> {
     let part: Part = json::parse_exact(text.as_bytes()).ok()?;
     jws::decode(&part.salt).is_some_and(|salt| salt.len() == SALT_LEN).then_some(part.person)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_two_plain_words_of_bounded_length() {
+        let longest = "a".repeat(127);
+        let both = format!("{longest}/{longest}");
+        for good in ["image/jpeg", "image/svg+xml", "application/vnd.oasis.opendocument.text", "x/1", &both] {
+            assert!(is_media_type(good), "{good}");
+        }
+        let [kind, subtype] = [format!("{longest}a/x"), format!("x/{longest}a")];
+        for bad in [
+            "",
+            "/",
+            "image",
+            "image/",
+            "/jpeg",
+            "image/jpeg; charset=utf-8",
+            "image/jpeg\n",
+            "image/j peg",
+            "image/x/y",
+            "image/.x",
+            "+image/x",
+            "image/\u{e9}",
+            &kind,
+            &subtype,
+        ] {
+            assert!(!is_media_type(bad), "{bad:?}");
+        }
+    }
+}

@@ -347,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn a_flaw_says_what_is_expected_and_its_place_quotes_nothing() {
+        let flaw = |bytes: &str| parse::<Vec<u32>>(bytes.as_bytes()).expect_err("bad");
+        assert!(flaw("[1.5]").to_string().contains("expected strict JSON: no fractions"));
+        for (bytes, place) in [
+            ("[1,\n2", "broken off, at line 2, column 1"),
+            ("[1,2}", "no JSON, at line 1, column 5"),
+            ("[1,\n\"x\"]", "not of the form it must be, at line 2, column 3"),
+        ] {
+            assert_eq!(flaw(bytes).place(), place);
+        }
+        // A value that was read already has no lines.
+        let flaw = exact::<u32>(&Value::Null).expect_err("no number");
+        assert_eq!(flaw.place(), "not of the form it must be");
+    }
+
+    #[test]
     fn an_exact_value_has_one_spelling() {
         #[derive(Debug, Deserialize, Serialize)]
         struct Two {
@@ -406,6 +422,12 @@ mod tests {
     fn of_two_members_of_one_name_the_last_is_written() {
         let value = AsItComes([("b", 1), ("a", 2), ("b", 3)].map(|(name, n)| (name.to_owned(), n)).into());
         assert_eq!(canonical(&value), br#"{"a":2,"b":3}"#);
+    }
+
+    #[test]
+    fn what_stands_as_it_was_written_is_put_in_order_too() {
+        let raw = serde_json::value::RawValue::from_string(r#"{"b": 1, "a": 2}"#.to_owned()).expect("JSON");
+        assert_eq!(canonical(&[raw]), br#"[{"a":2,"b":1}]"#);
     }
 
     #[test]

@@ -127,6 +127,7 @@ mod tests {
     #[test]
     fn a_seeds_own_key_is_admitted_and_verifies_what_it_signed() {
         let secret = SecretKey::from_seed(&[7; KEY_LEN]);
+        assert_eq!(*secret.seed(), [7; KEY_LEN]);
         let public = PublicKey::admit(secret.public().as_bytes()).expect("derived from a seed");
         let signature = secret.sign(b"to Peru");
         assert!(public.verifies(b"to Peru", &signature));

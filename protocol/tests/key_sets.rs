@@ -6,7 +6,7 @@ mod world;
 use liaison_protocol::authority::{Function, Timestamp};
 use liaison_protocol::deadline::{Owing, Span, Target};
 use liaison_protocol::key_set::{
-    KeySet, KeySetFlaw, KeyUse, LogName, MAX_BYTES, MAX_LIFE, Revocation, Root, SignedKeySet,
+    Fingerprint, KeySet, KeySetFlaw, KeyUse, LogName, MAX_BYTES, MAX_LIFE, Revocation, Root, SignedKeySet,
 };
 use liaison_protocol::merkle::Hash;
 use liaison_protocol::message::Kind;
@@ -152,4 +152,18 @@ fn the_last_log_it_names_is_the_current_one() {
     assert_eq!(set.current_log(), 1);
     set.logs.push(LogName { n: 4, kid: "log-1".into() });
     assert_eq!(set.current_log(), 4);
+}
+
+#[test]
+fn a_fingerprint_is_read_as_people_write_it_and_written_in_one_way() {
+    let fingerprint = KENYA.chain().fingerprint();
+    let text = fingerprint.to_string();
+    assert_eq!(serde_json::to_value(fingerprint).expect("a string"), text);
+    for written in [text.clone(), text.replace(' ', ""), text.to_uppercase(), format!(" {text}\n")] {
+        assert_eq!(written.parse(), Ok(fingerprint));
+        assert_eq!(serde_json::from_value(written.into()).ok(), Some(fingerprint));
+    }
+    for bad in ["", &text[2..], &text.replace(' ', "-"), &format!("{text} 00")] {
+        assert!(bad.parse::<Fingerprint>().is_err(), "{bad}");
+    }
 }
