@@ -233,6 +233,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_day_begins_and_ends_at_the_edges_of_the_earth() {
+        // 2026-09-21, at 9:59:59, 10:00:00, 11:59:59 and 12:00:00 UTC.
+        let day = Timestamp(1_789_948_800);
+        let dates = [36_000 - 1, 36_000, 43_200 - 1, 43_200].map(|second| {
+            let at = day.plus(second);
+            (at.first_date().day(), at.date().day(), at.last_date().day())
+        });
+        assert_eq!(dates, [(20, 21, 21), (20, 21, 22), (20, 21, 22), (21, 21, 22)]);
+    }
+
+    #[test]
     fn node_ids_are_a_domain_and_liaison() {
         let id: NodeId = "firearms.example.ke/liaison".parse().expect("good");
         assert_eq!(id.log_origin(1), "firearms.example.ke/liaison/log1");

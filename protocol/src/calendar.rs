@@ -139,6 +139,7 @@ mod tests {
             (Calendar::Hijri, "1445", "2023 or 2024"),
             (Calendar::JapaneseEra, "昭和16年", "1941"),
             (Calendar::JapaneseEra, "S.20", "1945"),
+            (Calendar::JapaneseEra, "昭和64年", "1989"),
             (Calendar::JapaneseEra, "令和元年", "2019"),
             (Calendar::Minguo, "38", "1949"),
             (Calendar::Persian, "۱۳۲۹", "1950 or 1951"),
@@ -153,6 +154,7 @@ mod tests {
             (Calendar::Gregorian, ""),
             (Calendar::JapaneseEra, "16"),
             (Calendar::JapaneseEra, "大正 40"),
+            (Calendar::JapaneseEra, "昭和65年"),
             (Calendar::ThaiBuddhist, "12"),
             (Calendar::Hijri, "99999999999999999999"),
         ] {
@@ -176,5 +178,6 @@ mod tests {
         assert_eq!(year_of_day(hijri_new_year(1)), 622);
         assert_eq!((year_of_day(365), year_of_day(366), year_of_day(1)), (1, 2, 1));
         assert_eq!((year_of_day(738_885), year_of_day(738_886)), (2023, 2024));
+        assert_eq!((year_of_day(730_119), year_of_day(730_120)), (1999, 2000));
     }
 }

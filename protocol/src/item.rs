@@ -850,6 +850,50 @@ mod tests {
     }
 
     #[test]
+    fn an_item_says_what_it_is_and_its_serial_numbers() {
+        let pistol = item(pistol());
+        assert_eq!(pistol.to_string(), pistol.title());
+        assert_eq!(pistol.serials(), [&Raw::typed("M12345Z").expect("a mark")]);
+    }
+
+    #[test]
+    fn a_part_is_known_by_its_number_and_what_it_fits_and_a_lot_by_its_number_and_its_maker() {
+        let mut part = Part::of(PartKind::Slide);
+        part.fits_make = Some(line("Glock"));
+        part.fits_model = Some(line("17"));
+        assert!(!part.uniquely_identifiable());
+        part.marks = vec![mark(MarkKind::Serial, "ABC123")];
+        assert!(part.uniquely_identifiable());
+        part.fits_model = None;
+        assert!(!part.uniquely_identifiable());
+
+        let mut lot = AmmunitionLot::of(AmmunitionComponent::CompleteRound);
+        lot.lot_number = Raw::typed("L-7").ok();
+        lot.calibre = Some(Calibre::marked(line("9x19")));
+        assert!(!lot.uniquely_identifiable());
+        let make = Make { normalised: Some(line("Sellier & Bellot")), ..Make::default() };
+        let marks = vec![mark(MarkKind::ManufacturerName, "S&B")];
+        let made = AmmunitionLot { make: Some(make), ..lot.clone() };
+        let marked = AmmunitionLot { packaging_marks: marks, ..lot };
+        assert!(made.uniquely_identifiable() && marked.uniquely_identifiable());
+    }
+
+    #[test]
+    fn a_headstamp_has_so_many_texts_and_so_many_symbols() {
+        let is_bounded = |texts: usize, symbols: usize| {
+            let mut lot = AmmunitionLot::of(AmmunitionComponent::CompleteRound);
+            lot.headstamp = Some(Headstamp {
+                clockwise: vec![Raw::typed("17").expect("17"); texts],
+                symbols: vec![Coded::Known(Shape::Circle); symbols],
+                ..Headstamp::default()
+            });
+            Item::AmmunitionLot(Box::new(lot)).is_bounded()
+        };
+        assert!(is_bounded(MAX_HEADSTAMP, MAX_HEADSTAMP));
+        assert!(!is_bounded(MAX_HEADSTAMP + 1, 0) && !is_bounded(0, MAX_HEADSTAMP + 1));
+    }
+
+    #[test]
     fn nothing_made_after_1899_is_an_antique() {
         let mut rifle = Firearm::of(FirearmType::Replica);
         rifle.antique = Some(true);

@@ -124,9 +124,30 @@ mod tests {
 
     #[test]
     fn letters_tell_their_script() {
-        assert_eq!(script('Я'), Some(Script::Cyrillic));
-        assert_eq!(script('٣'), Some(Script::Arabic));
-        assert_eq!(script('๓'), Some(Script::Thai));
+        for (letters, expected) in [
+            ("ك٣", Script::Arabic),
+            ("Ա", Script::Armenian),
+            ("অ৩", Script::Bengali),
+            ("Я", Script::Cyrillic),
+            ("अ३", Script::Devanagari),
+            ("አ", Script::Ethiopic),
+            ("ა", Script::Georgian),
+            ("Ω", Script::Greek),
+            ("国", Script::Han),
+            ("한", Script::Hangul),
+            ("א", Script::Hebrew),
+            ("あア", Script::Kana),
+            ("ក៣", Script::Khmer),
+            ("ກ໓", Script::Lao),
+            ("A\u{e9}", Script::Latin),
+            ("က၃", Script::Myanmar),
+            ("ก๓", Script::Thai),
+            ("Ꭰ", Script::Other),
+        ] {
+            for letter in letters.chars() {
+                assert_eq!(script(letter), Some(expected), "{letter}");
+            }
+        }
         assert_eq!(script('3'), None);
     }
 }

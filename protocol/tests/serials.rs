@@ -186,6 +186,18 @@ fn t2_a_pattern_lists_candidates_with_scores() {
 }
 
 #[test]
+fn t8_that_a_number_can_be_read_does_not_tell_whose_pistol_it_is() {
+    let line = |text: &str| text.parse().expect("a line");
+    let mut pistol = Firearm::of(FirearmType::Pistol);
+    pistol.make = Some(Make { as_marked: Some(line("P. Beretta")), ..Make::default() });
+    pistol.model = Some(line("92FS"));
+    pistol.country_of_manufacture = Some("ITA".parse().expect("a State"));
+    pistol.marks = vec![Mark::seen(MarkKind::Serial, Raw::typed("B12345Z").expect("a mark"))];
+    let item = Item::Firearm(Box::new(pistol));
+    assert_eq!(warnings("B12345Z", &item), [Warning::BerettaOrTaurus]);
+}
+
+#[test]
 fn t8_an_import_mark_given_as_serial_number_is_warned_of() {
     let line = |text: &str| text.parse().expect("a line");
     let mut rifle = Firearm::of(FirearmType::AssaultRifle);
@@ -196,6 +208,7 @@ fn t8_an_import_mark_given_as_serial_number_is_warned_of() {
     rifle.marks = vec![Mark::seen(MarkKind::Serial, Raw::typed("DE 21").expect("a mark")), import];
     let item = Item::Firearm(Box::new(rifle));
     assert_eq!(warnings("DE 21", &item), [Warning::ImportMark]);
+    assert_eq!(warnings("DE 21345", &item), [], "that is no year");
     assert_eq!(warnings("CAI ST ALB VT", &item), [Warning::ImporterName]);
     assert_eq!(warnings("7,62 x 39", &item), [Warning::Calibre]);
     assert_eq!(warnings("АК 0123", &item), []);
