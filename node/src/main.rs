@@ -193,12 +193,15 @@ enum KeySetCommand {
 }
 
 const INIT: &str = r#"Examples:
-  liaison-node init --folder /var/lib/liaison --roots /media/roots/liaison       --node firearms.example.ke/liaison --state KEN --authority "Firearms Licensing Board"       --functions ART13_CONTACT,TRACING_CENTRE,IMPORT_LICENSING --address /dns4/liaison.example.ke/tcp/4710"#;
+  liaison-node init --folder /var/lib/liaison --roots /media/roots/liaison \
+      --node firearms.example.ke/liaison --state KEN --authority "Firearms Licensing Board" \
+      --functions ART13_CONTACT,TRACING_CENTRE,IMPORT_LICENSING --address /dns4/liaison.example.ke/tcp/4710"#;
 const RENEW: &str = r#"Examples:
   # Each year, or to change where peers reach us:
   liaison-node key-set renew --roots /media/roots/liaison --out key-set-2
   # A message key was stolen this morning:
-  liaison-node key-set renew --roots /media/roots/liaison --out key-set-3 --rotate       --revoke msg-1 --revoke-from 2026-11-24T08:30:00Z --reason "laptop stolen"
+  liaison-node key-set renew --roots /media/roots/liaison --out key-set-3 --rotate \
+      --revoke msg-1 --revoke-from 2026-11-24T08:30:00Z --reason "laptop stolen"
   systemctl restart liaison-node
   liaison node install-key-set key-set-3"#;
 const TOKEN: &str = r#"Examples:
@@ -206,7 +209,8 @@ const TOKEN: &str = r#"Examples:
   liaison-node token okello --profile /home/okello/.config/liaison
   systemctl restart liaison-node"#;
 const VOUCH: &str = r#"Examples:
-  liaison-node vouch --officer okello --officer wanjiru       --reason "disk moved to a new machine; size compared with Peru and Uganda by telephone""#;
+  liaison-node vouch --officer okello --officer wanjiru \
+      --reason "disk moved to a new machine; size compared with Peru and Uganda by telephone""#;
 
 fn function(text: &str) -> Result<Function, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
