@@ -113,6 +113,21 @@ fn the_unit_does_not_try_again_where_only_a_person_can_help() {
     assert!(code == Some(1) && said.contains("another process"), "{code:?} {said}");
 }
 
+#[test]
+fn a_token_is_not_made_where_its_profile_cannot_be() {
+    let ken = House::new("KEN");
+    let token = |profile: &str| {
+        let mut command = Command::new(program("liaison-node"));
+        command.args(["token", "okello", "--config"]).arg(ken.at("liaison.toml"));
+        run(command.arg("--profile").arg(ken.at(profile)))
+    };
+    let refused = token("operator");
+    assert!(!refused.status.success() && said(&refused).contains("nothing is ever overwritten"));
+    assert!(!ken.at("api/tokens/okello.token").exists(), "{}", said(&refused));
+    let made = token("okello");
+    assert!(made.status.success() && ken.at("okello/token").exists(), "{}", said(&made));
+}
+
 /// What the unit, the container and the package's scripts type is what the programs take.
 #[test]
 fn what_is_deployed_names_commands_that_are_there() {

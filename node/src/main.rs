@@ -10,7 +10,7 @@ use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand};
 use liaison_manual::Manual;
 use liaison_node::config::{Config, ConfigError, Format, Trace};
 use liaison_node::demo;
-use liaison_node::init::{self, Birth, CONFIG, Renewal, Service};
+use liaison_node::init::{self, Birth, CONFIG, InitError, Renewal, Service};
 use liaison_node::serve::{self, RunError};
 use liaison_node::supervisor;
 use liaison_node::system;
@@ -375,6 +375,10 @@ fn renew(config: &Path, roots: &Path, renewal: Renewal, out: &Path) -> Outcome {
 
 fn token(config: &Path, holder: &OfficerId, profile: Option<&Path>) -> Outcome {
     let config = Config::read(config)?;
+    // First, so that no token is in force which nobody was handed.
+    if let Some(profile) = profile.filter(|profile| profile.exists()) {
+        return Err(InitError::Exists(profile.into()).into());
+    }
     let path = init::make_token(&config.api.tokens, holder)?;
     println!("{}", path.display());
     if let Some(profile) = profile {
