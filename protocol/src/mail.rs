@@ -250,8 +250,10 @@ mod tests {
     fn what_was_written_is_read_up_to_the_longest_frame_and_no_further() {
         let logged = Logged { entry: String::new(), leaf: LeafIndex(0), proof: Vec::new() };
         let parts = vec!["a person, longer than the message".to_owned()];
-        let mail =
-            Mail { messages: vec![Posted { token: "a.b.c".to_owned(), logged, parts }], ..Mail::default() };
+        // More receipts than messages, as a peer gets them that was answered all at once.
+        let receipts = vec![logged.clone(); 2];
+        let messages = vec![Posted { token: "a.b.c".to_owned(), logged, parts }];
+        let mail = Mail { messages, receipts, ..Mail::default() };
         let reply = MailReply::Busy { retry_after_secs: 7 };
         // White space at the end is all that can be added.
         let padded = |mut frame: Vec<u8>, length| {

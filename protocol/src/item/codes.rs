@@ -132,19 +132,6 @@ code_list!(
 );
 
 impl PartKind {
-    /// Whether it is a part or component under Art. 3(b).
-    pub fn is_of_protocol(self) -> bool {
-        !matches!(
-            self,
-            Self::ConversionDevice
-                | Self::Kit
-                | Self::Magazine
-                | Self::Sight
-                | Self::Stock
-                | Self::TriggerGroup
-        )
-    }
-
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
