@@ -252,7 +252,7 @@ fn obey(command: Command) -> Outcome {
         Command::Certificate { config } => certificate(&config.path()),
         Command::Check { config } => check(&config.path()),
         Command::Config => {
-            print!("{}", Config::example().write());
+            say!("{}", Config::example().write().trim_end());
             Ok(())
         }
         Command::Demo { folder, keep } => {
@@ -309,22 +309,20 @@ fn beside(folder: &Path) -> PathBuf {
 fn make(birth: &Birth, qr: bool) -> Outcome {
     let fingerprint = init::make(birth, serve::clock())?;
     let (folder, roots) = (birth.folder.display(), birth.roots.display());
-    println!("The node {} of {} is made in {folder}.\n", birth.node, birth.state);
-    println!(
-        "Root fingerprint, to be read out to your peers over a channel they trust:\n\n    {fingerprint}\n"
-    );
+    say!("The node {} of {} is made in {folder}.\n", birth.node, birth.state);
+    say!("Root fingerprint, to be read out to your peers over a channel they trust:\n\n    {fingerprint}\n");
     if qr {
-        println!("{}", qr::draw(&fingerprint, std::io::stdout().is_terminal()));
+        say!("{}", qr::draw(&fingerprint, std::io::stdout().is_terminal()));
     }
-    println!("Root keys:        {roots}");
-    println!("                  They sign key sets only. Move them off this machine now, and keep a copy.");
-    println!("Configuration:    {folder}/{CONFIG}");
-    println!("For your peers:   {folder}/data/{}", init::KEY_SETS);
-    println!("For operators:    liaison --profile {folder}/operator node");
+    say!("Root keys:        {roots}");
+    say!("                  They sign key sets only. Move them off this machine now, and keep a copy.");
+    say!("Configuration:    {folder}/{CONFIG}");
+    say!("For your peers:   {folder}/data/{}", init::KEY_SETS);
+    say!("For operators:    liaison --profile {folder}/operator node");
     if birth.folder == Path::new(INSTALLED) {
-        println!("\nNext:             systemctl enable --now liaison-node");
+        say!("\nNext:             systemctl enable --now liaison-node");
     } else {
-        println!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
+        say!("\nNext:             liaison-node run --config {folder}/{CONFIG}");
     }
     Ok(())
 }
@@ -333,9 +331,9 @@ fn check(path: &Path) -> Outcome {
     refuse_key_log()?;
     let found = serve::prepare(our(path)?)?.check()?;
     for line in found {
-        println!("{line}");
+        say!("{line}");
     }
-    println!("{}: all is well", path.display());
+    say!("{}: all is well", path.display());
     Ok(())
 }
 
@@ -346,7 +344,7 @@ fn vouch(path: &Path, officers: Vec<OfficerId>, reason: Line) -> Outcome {
         return Err("two different officers vouch".into());
     }
     let size = serve::prepare(our(path)?)?.vouch(officers, reason)?;
-    println!("Recorded. The log has {size} entries, and is signed again from the next start.");
+    say!("Recorded. The log has {size} entries, and is signed again from the next start.");
     Ok(())
 }
 
@@ -365,11 +363,11 @@ fn renew(config: &Path, roots: &Path, renewal: Renewal, out: &Path) -> Outcome {
     let signed = init::renew(&Config::read(config)?, roots, renewal, serve::clock())?;
     let mut file = std::fs::File::create_new(out).map_err(|error| format!("{}: {error}", out.display()))?;
     writeln!(file, "{}", signed.json())?;
-    println!("Version {} is signed, good until {}.", signed.set().version, signed.set().expires);
+    say!("Version {} is signed, good until {}.", signed.set().version, signed.set().expires);
     if rotate {
-        println!("First:            start the node again, so that it has the new key");
+        say!("First:            start the node again, so that it has the new key");
     }
-    println!("Put it in force:  liaison node install-key-set {}", out.display());
+    say!("Put it in force:  liaison node install-key-set {}", out.display());
     Ok(())
 }
 
@@ -380,22 +378,22 @@ fn token(config: &Path, holder: &OfficerId, profile: Option<&Path>) -> Outcome {
         return Err(InitError::Exists(profile.into()).into());
     }
     let path = init::make_token(&config.api.tokens, holder)?;
-    println!("{}", path.display());
+    say!("{}", path.display());
     if let Some(profile) = profile {
         init::make_profile(&config.api, &path, profile)?;
-        println!("{}: to be handed to {holder}, who alone may read it", profile.display());
+        say!("{}: to be handed to {holder}, who alone may read it", profile.display());
     }
-    println!("It is in force from the node's next start.");
+    say!("It is in force from the node's next start.");
     Ok(())
 }
 
 fn certificate(config: &Path) -> Outcome {
     let config = Config::read(config)?;
     init::renew_certificate(&config.api, serve::clock())?;
-    println!("{}", config.api.certificate.display());
-    println!("It is in force from the node's next start. Profiles with a copy of the old one need this one.");
+    say!("{}", config.api.certificate.display());
+    say!("It is in force from the node's next start. Profiles with a copy of the old one need this one.");
     if config.api.allow_remote {
-        println!("Other machines do not take it: it is for localhost. The one before is beside it.");
+        say!("Other machines do not take it: it is for localhost. The one before is beside it.");
     }
     Ok(())
 }
