@@ -22,8 +22,9 @@ fn told() -> BTreeMap<String, String> {
     metrics.mail_failed(&node);
     metrics.api_answered(404);
     metrics.round(Laps::default(), 7);
-    let peer = PeerStanding { node, connected: true, outbox: 0, oldest: 0, open: 0, uncosigned: 0 };
-    metrics.stand(&Standing { ready: true, entries: 9, peers: vec![peer] });
+    let peer =
+        PeerStanding { node, connected: true, outbox: 0, oldest: 0, open: 0, uncosigned: 0, forked: false };
+    metrics.stand(&Standing { ready: true, entries: 9, key_set_expires: 1_800_000_000, peers: vec![peer] });
     let rendered = metrics.render();
     let described = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE liaison_")?.split_once(' '));
     let named = described.flat_map(|(metric, sort)| {

@@ -73,6 +73,8 @@ pub struct Standing {
     pub ready: bool,
     /// Entries of its log.
     pub entries: u64,
+    /// When its key set ends, in seconds since 1970; 0 if it has none.
+    pub key_set_expires: u64,
     /// With each peer.
     pub peers: Vec<PeerStanding>,
 }
@@ -92,6 +94,8 @@ pub struct PeerStanding {
     pub open: u64,
     /// Entries of our log that it has not cosigned.
     pub uncosigned: u64,
+    /// Whether it showed us two histories of its log.
+    pub forked: bool,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -132,6 +136,7 @@ struct Inner {
     registry: Registry,
     ready: Gauge,
     log_entries: Gauge,
+    key_set_expires_timestamp_seconds: Gauge,
     deadlines_overdue: Gauge,
     index_bytes: Gauge,
     strangers: Counter,
@@ -143,6 +148,7 @@ struct Inner {
     peer_oldest_unreceipted_seconds: Family<OfPeer, Gauge>,
     peer_open_exchanges: Family<OfPeer, Gauge>,
     peer_uncosigned: Family<OfPeer, Gauge>,
+    peer_forked: Family<OfPeer, Gauge>,
     peer_mail_seconds: Timed,
     peer_mail_failures: Family<OfPeer, Counter>,
     refused: Family<Refused, Counter>,
@@ -168,6 +174,7 @@ impl Default for Inner {
         let inner = Self {
             ready: Gauge::default(),
             log_entries: Gauge::default(),
+            key_set_expires_timestamp_seconds: Gauge::default(),
             deadlines_overdue: Gauge::default(),
             index_bytes: Gauge::default(),
             strangers: Counter::default(),
@@ -180,6 +187,7 @@ impl Default for Inner {
             peer_oldest_unreceipted_seconds: Family::default(),
             peer_open_exchanges: Family::default(),
             peer_uncosigned: Family::default(),
+            peer_forked: Family::default(),
             peer_mail_seconds: Timed::new_with_constructor(of_mail),
             peer_mail_failures: Family::default(),
             refused: Family::default(),
@@ -190,6 +198,9 @@ impl Default for Inner {
         let all = &mut registry;
         all.register("ready", "Whether the node can sign now (1) or not (0)", inner.ready.clone());
         all.register("log_entries", "Entries in the log", inner.log_entries.clone());
+        let help = "When our key set ends, in seconds since 1970: from then on peers take nothing of ours";
+        let ends = inner.key_set_expires_timestamp_seconds.clone();
+        all.register("key_set_expires_timestamp_seconds", help, ends);
         let help = "How long the parts of a round that recorded something took: open (parse and verify what came), \
                     stage (judge, fold, seal), commit (sign the head, write and sync), release (index, and what goes out), \
                     answer (operators)";
@@ -211,6 +222,8 @@ impl Default for Inner {
         all.register("peer_open_exchanges", help, inner.peer_open_exchanges.clone());
         let help = "Entries of our log that the peer has not cosigned; a few stay so while nothing is said";
         all.register("peer_uncosigned", help, inner.peer_uncosigned.clone());
+        let help = "Whether the peer showed us two histories of its log (1) or not (0)";
+        all.register("peer_forked", help, inner.peer_forked.clone());
         let help = "From posting mail to the peer until its response";
         all.register("peer_mail_seconds", help, inner.peer_mail_seconds.clone());
         let help = "Mail to the peer that got no response";
@@ -286,12 +299,14 @@ impl Metrics {
         let inner = &self.0;
         self.set_ready(standing.ready);
         inner.log_entries.set(gauge(standing.entries));
+        inner.key_set_expires_timestamp_seconds.set(gauge(standing.key_set_expires));
         for family in [
             &inner.peer_connected,
             &inner.peer_outbox,
             &inner.peer_oldest_unreceipted_seconds,
             &inner.peer_open_exchanges,
             &inner.peer_uncosigned,
+            &inner.peer_forked,
         ] {
             family.clear();
         }
@@ -302,6 +317,7 @@ impl Metrics {
             inner.peer_oldest_unreceipted_seconds.get_or_create(&of).set(gauge(peer.oldest));
             inner.peer_open_exchanges.get_or_create(&of).set(gauge(peer.open));
             inner.peer_uncosigned.get_or_create(&of).set(gauge(peer.uncosigned));
+            inner.peer_forked.get_or_create(&of).set(peer.forked.into());
         }
         let is_here = |node: &NodeId| standing.peers.iter().any(|peer| peer.node == *node);
         self.counted().retain(|(node, code)| {
@@ -369,14 +385,18 @@ mod tests {
             oldest: 6,
             open: 3,
             uncosigned: 4,
+            forked: *node == per,
         });
-        metrics.stand(&Standing { ready: true, entries: 9, peers: peers.into() });
+        let standing =
+            Standing { ready: true, entries: 9, key_set_expires: 1_800_000_000, peers: peers.into() };
+        metrics.stand(&standing);
         metrics.set_overdue(5);
         metrics.set_strangers(8);
         let told = metrics.render();
         for line in [
             "liaison_ready 1\n",
             "liaison_log_entries 9\n",
+            "liaison_key_set_expires_timestamp_seconds 1800000000\n",
             "liaison_deadlines_overdue 5\n",
             "liaison_rounds_total 1\n",
             "liaison_round_entries_sum 7.0\n",
@@ -391,6 +411,8 @@ mod tests {
             "liaison_strangers_total 8\n",
             "liaison_peer_open_exchanges{peer=\"per.example/liaison\"} 3\n",
             "liaison_peer_uncosigned{peer=\"per.example/liaison\"} 4\n",
+            "liaison_peer_forked{peer=\"ken.example/liaison\"} 0\n",
+            "liaison_peer_forked{peer=\"per.example/liaison\"} 1\n",
             "liaison_peer_mail_seconds_count{peer=\"per.example/liaison\"} 1\n",
             "liaison_peer_mail_failures_total{peer=\"per.example/liaison\"} 1\n",
             "liaison_refused_total{peer=\"per.example/liaison\",code=\"19\"} 1\n",
@@ -400,8 +422,16 @@ mod tests {
         }
         assert!(told.ends_with("# EOF\n"));
 
-        let ken = PeerStanding { node: ken, connected: false, outbox: 0, oldest: 0, open: 0, uncosigned: 0 };
-        metrics.stand(&Standing { ready: false, entries: 9, peers: vec![ken] });
+        let ken = PeerStanding {
+            node: ken,
+            connected: false,
+            outbox: 0,
+            oldest: 0,
+            open: 0,
+            uncosigned: 0,
+            forked: false,
+        };
+        metrics.stand(&Standing { ready: false, peers: vec![ken], ..standing });
         let told = metrics.render();
         assert!(!told.contains("per.example") && told.contains("liaison_ready 0\n"), "{told}");
         assert!(

@@ -19,7 +19,7 @@ use liaison_protocol::mail::MailReply;
 use liaison_protocol::merkle::{Hash, LeafIndex};
 use liaison_protocol::message::{MessageId, Subject};
 use liaison_protocol::operator::{
-    ActRequest, AdmitRequest, CandidateView, InstallRequest, Mistake, OpenRequest, Rules, Side,
+    ActRequest, AdmitRequest, CandidateView, InstallRequest, Mistake, OpenRequest, PeerStanding, Rules, Side,
 };
 use liaison_protocol::{envelope, note};
 
@@ -477,9 +477,15 @@ impl<D: Disk> Node<D> {
                 oldest: since.map_or(0, |since| self.clock.0.saturating_sub(since.0)),
                 open: peer.open_exchanges(),
                 uncosigned: entries.saturating_sub(lane.map_or(0, |lane| lane.cosigned)),
+                forked: peer.standing(self.clock) == PeerStanding::Forked,
             }
         });
-        metrics::Standing { ready: self.why_not_ready().is_none(), entries, peers: peers.collect() }
+        metrics::Standing {
+            ready: self.why_not_ready().is_none(),
+            entries,
+            key_set_expires: self.desk.own().map_or(0, |own| own.current().expires.0),
+            peers: peers.collect(),
+        }
     }
 
     /// What the clock says in this round.
