@@ -46,6 +46,8 @@ pub struct Birth {
     pub authority: Line,
     /// What the authority may do.
     pub functions: Vec<Function>,
+    /// How people reach it (Art. 13(2)).
+    pub contact: Contact,
     /// Where it listens for peers.
     pub listen: Vec<String>,
     /// Where peers reach it; may be empty for a node that only dials.
@@ -175,7 +177,7 @@ fn first_key_set(
         addrs: birth.addrs.clone(),
         logs: vec![LogName { n: 1, kid: keys.log.kid.clone() }],
         revoked: Vec::new(),
-        contact: Contact::default(),
+        contact: birth.contact.clone(),
         calendar: None,
         targets: Vec::new(),
     };
@@ -200,6 +202,8 @@ pub fn place_of(node: &NodeId, log: u32, keys: &Keys) -> Place {
 pub struct Renewal {
     /// Where peers reach the node from now on; as before, if absent.
     pub addrs: Option<Vec<String>>,
+    /// How people reach the authority from now on; telephones as before, if there is none, and addresses likewise.
+    pub contact: Contact,
     /// Whether a new message key takes over; the old ones stay good for [`OVERLAP`].
     pub rotate: bool,
     /// A message key that must not be believed, since when (now, if not said), and why.
@@ -230,7 +234,7 @@ pub fn renew(
     renewal: Renewal,
     now: Timestamp,
 ) -> Result<SignedKeySet, InitError> {
-    let Renewal { addrs, rotate, revoke, service } = renewal;
+    let Renewal { addrs, contact, rotate, revoke, service } = renewal;
     let path = config.data.join(KEY_SETS);
     let text = fs::read_to_string(&path).map_err(|source| InitError::Io { path, source })?;
     let chain = KeyChain::parse(&text)?;
@@ -250,6 +254,13 @@ pub fn renew(
     set.prev = Some(chain.newest().digest());
     (set.issued, set.expires) = (now, expires);
     set.addrs = addrs.unwrap_or(set.addrs);
+    for (before, now) in
+        [(&mut set.contact.phones, contact.phones), (&mut set.contact.emails, contact.emails)]
+    {
+        if !now.is_empty() {
+            *before = now;
+        }
+    }
     for key in &mut set.keys {
         key.naf = match key.usage {
             KeyUse::Msg if rotate => key.naf.min(now.plus(OVERLAP)),
@@ -392,6 +403,10 @@ mod tests {
             state: "KEN".parse().expect("a State"),
             authority: "Bureau".parse().expect("a line"),
             functions: Vec::new(),
+            contact: Contact {
+                phones: vec!["+254 20 555 0100".parse().expect("a line")],
+                emails: Vec::new(),
+            },
             listen: vec!["/ip4/127.0.0.1/tcp/4710".into()],
             addrs: Vec::new(),
             api: "127.0.0.1:4711".parse().expect("an address"),
@@ -426,8 +441,15 @@ mod tests {
         make(&birth, Timestamp(1_764_000_000)).expect("a node");
         let config = Config::read(&birth.folder.join(CONFIG)).expect("a configuration");
         let token = make_token(&config.api.tokens, &"okello".parse().expect("an id")).expect("a token");
-        let renewal = Renewal { rotate: true, ..Renewal::default() };
-        renew(&config, &birth.roots, renewal, Timestamp(1_764_000_100)).expect("a next version");
+        let contact = Contact {
+            emails: vec!["desk@firearms.example.ke".parse().expect("a line")],
+            ..Contact::default()
+        };
+        let renewal = Renewal { rotate: true, contact: contact.clone(), ..Renewal::default() };
+        let renewed =
+            renew(&config, &birth.roots, renewal, Timestamp(1_764_000_100)).expect("a next version");
+        let phones = birth.contact.phones.clone();
+        assert_eq!(renewed.set().contact, Contact { phones, ..contact }, "what is not named anew stays");
         let profile = kept.path().join("home/.config/liaison");
         make_profile(&config.api, &token, &profile).expect("a profile");
 

@@ -15,6 +15,7 @@ use liaison_node::serve::{self, RunError};
 use liaison_node::supervisor;
 use liaison_node::system;
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
+use liaison_protocol::key_set::Contact;
 use liaison_protocol::qr;
 use tracing_subscriber::EnvFilter;
 
@@ -87,6 +88,8 @@ enum Command {
         /// What the authority may do, separated by commas
         #[arg(long, value_delimiter = ',', value_parser = function, default_value = "ART13_CONTACT")]
         functions: Vec<Function>,
+        #[command(flatten)]
+        contact: ContactPoint,
         /// Where to listen for peers; given again, at more than one: /ip4/0.0.0.0/udp/4710/quic-v1 is QUIC
         #[arg(long, value_name = "MULTIADDRESS", default_value = "/ip4/0.0.0.0/tcp/4710")]
         listen: Vec<String>,
@@ -155,6 +158,22 @@ impl ConfigFile {
     }
 }
 
+#[derive(ArgGroup)]
+struct ContactPoint {
+    /// Telephone number that peers call; given again, more than one, up to 4. A renewal without keeps what was
+    #[arg(long, value_name = "NUMBER")]
+    phone: Vec<Line>,
+    /// E-mail address that peers write to; given again, more than one, up to 4. A renewal without keeps what was
+    #[arg(long, value_name = "ADDRESS")]
+    email: Vec<Line>,
+}
+
+impl From<ContactPoint> for Contact {
+    fn from(ContactPoint { phone, email }: ContactPoint) -> Self {
+        Self { phones: phone, emails: email }
+    }
+}
+
 #[derive(Subcommand)]
 enum KeySetCommand {
     /// Sign the next version of our key set, renewed for 13 months
@@ -170,6 +189,8 @@ enum KeySetCommand {
         /// Where peers reach the node from now on; as before, if absent
         #[arg(long, value_name = "MULTIADDRESS")]
         address: Vec<String>,
+        #[command(flatten)]
+        contact: ContactPoint,
         /// Make a new message key, which takes over; the old one stays good for 30 days, for mail under way
         #[arg(long)]
         rotate: bool,
@@ -195,7 +216,8 @@ enum KeySetCommand {
 const INIT: &str = r#"Examples:
   liaison-node init --folder /var/lib/liaison --roots /media/roots/liaison \
       --node firearms.example.ke/liaison --state KEN --authority "Firearms Licensing Board" \
-      --functions ART13_CONTACT,TRACING_CENTRE,IMPORT_LICENSING --address /dns4/liaison.example.ke/tcp/4710"#;
+      --functions ART13_CONTACT,TRACING_CENTRE,IMPORT_LICENSING --phone "+254 20 555 0100" \
+      --address /dns4/liaison.example.ke/tcp/4710"#;
 const RENEW: &str = r#"Examples:
   # Each year, or to change where peers reach us:
   liaison-node key-set renew --roots /media/roots/liaison --out key-set-2
@@ -224,6 +246,13 @@ fn moment(text: &str) -> Result<Timestamp, String> {
         return Err("that is still to come: a key is revoked from a time that has passed".to_owned());
     }
     Ok(Timestamp(moment))
+}
+
+/// Say a line. Whoever stopped reading missed it: what was done is done.
+macro_rules! say {
+    ($($said:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($said)*);
+    };
 }
 
 fn main() -> ExitCode {
@@ -258,16 +287,39 @@ fn obey(command: Command) -> Outcome {
         Command::Demo { folder, keep } => {
             refuse_key_log().and_then(|()| Ok(demo::play(&demo::Wishes { folder, keep })?))
         }
-        Command::Init { folder, roots, node, state, authority, functions, listen, address, api, qr } => {
+        Command::Init {
+            folder,
+            roots,
+            node,
+            state,
+            authority,
+            functions,
+            contact,
+            listen,
+            address,
+            api,
+            qr,
+        } => {
             let roots = roots.unwrap_or_else(|| beside(&folder));
-            let birth =
-                Birth { folder, roots, node, state, authority, functions, listen, addrs: address, api };
+            let birth = Birth {
+                folder,
+                roots,
+                node,
+                state,
+                authority,
+                functions,
+                contact: contact.into(),
+                listen,
+                addrs: address,
+                api,
+            };
             make(&birth, qr)
         }
         Command::KeySet(KeySetCommand::Renew {
             config,
             roots,
             address,
+            contact,
             rotate,
             revoke,
             revoke_from,
@@ -281,6 +333,7 @@ fn obey(command: Command) -> Outcome {
                 &roots,
                 Renewal {
                     addrs,
+                    contact: contact.into(),
                     rotate,
                     revoke: revoke.zip(reason).map(|(kid, reason)| (kid, revoke_from, reason)),
                     service,

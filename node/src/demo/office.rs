@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use liaison_protocol::audit::{Report, verify_log};
 use liaison_protocol::authority::Function;
+use liaison_protocol::key_set::Contact;
 use liaison_protocol::operator::{
     Act, ActRequest, AdmitRequest, Enclosed, ExchangeView, FirearmsView, ImportView, NodeView, OpenRequest,
     Opening, PeerView, Problem, Question, Rules, State,
@@ -64,6 +65,7 @@ impl Office {
             state: who.state.parse().expect("a State code"),
             authority: line(who.authority),
             functions: vec![Function::Art13Contact],
+            contact: Contact::default(),
             listen: vec![address.clone()],
             addrs: vec![address],
             api: ([127, 0, 0, 1], api).into(),
