@@ -117,9 +117,11 @@ pub fn make(birth: &Birth, now: Timestamp) -> Result<Fingerprint, InitError> {
     let config = Config::new(birth.node.clone(), birth.state.clone(), birth.listen.clone(), birth.api);
     let at = |path: &str| birth.folder.join(path);
 
-    let root = Named::make(&birth.roots, "root-1")?;
-    let keys = Keys::make(&at("keys"))?;
+    // Nothing is written before it holds: a slip leaves nothing behind.
+    let (root, keys) = (Named::new("root-1"), Keys::first());
     let signed = first_key_set(birth, &root, &keys, now)?;
+    root.write(&birth.roots)?;
+    keys.write(&at("keys"))?;
     let chain = format!("{}\n", signed.json());
 
     let disk = Folder::new(at("data"));
@@ -274,10 +276,8 @@ pub fn renew(
         set.revoked.push(Revocation { kid, untrusted_from: since.unwrap_or(now), reason });
     }
     if rotate {
-        // Last but for the signing, so that a slip above leaves no key behind.
         let number = 1 + keys.messages.iter().map(Named::number).max().unwrap_or(0);
-        let key = Named::make(&config.keys, &format!("msg-{number}"))?;
-        hand_over(&config.keys.join(format!("{}.key", key.kid)), &config.keys)?;
+        let key = Named::new(&format!("msg-{number}"));
         set.keys.push(key.listed(KeyUse::Msg, now, expires));
         keys.messages.push(key);
     }
@@ -285,7 +285,13 @@ pub fn renew(
         identity.naf = expires;
     }
     let signed = SignedKeySet::sign(set, &signers(&root, &keys))?;
-    Ok(SignedKeySet::next(signed.json(), chain.newest())?)
+    let next = SignedKeySet::next(signed.json(), chain.newest())?;
+    // Not before all holds: a slip leaves no key behind.
+    if let Some(key) = keys.messages.last().filter(|_| rotate) {
+        key.write(&config.keys)?;
+        hand_over(&config.keys.join(format!("{}.key", key.kid)), &config.keys)?;
+    }
+    Ok(next)
 }
 
 /// Make a bearer token for `holder`. It is in force from the node's next start.
@@ -424,6 +430,25 @@ mod tests {
             found.push((path, metadata.uid(), metadata.mode() & 0o777));
         }
         found
+    }
+
+    #[test]
+    fn a_slip_leaves_nothing_behind() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let number: Line = "+254 20 555 0100".parse().expect("a line");
+        let too_many = Contact { phones: vec![number; 5], emails: Vec::new() };
+        let birth = birth(kept.path());
+        let slip = Birth { contact: too_many.clone(), ..birth.clone() };
+        let why = make(&slip, Timestamp(1_764_000_000)).expect_err("four are the most").to_string();
+        assert!(why.contains("at most 4 phones"), "{why}");
+        assert_eq!(below(kept.path()).len(), 1, "the folder alone");
+
+        make(&birth, Timestamp(1_764_000_000)).expect("a node");
+        let config = Config::read(&birth.folder.join(CONFIG)).expect("a configuration");
+        let before = below(kept.path());
+        let slip = Renewal { rotate: true, contact: too_many, ..Renewal::default() };
+        renew(&config, &birth.roots, slip, Timestamp(1_764_000_100)).expect_err("four are the most");
+        assert_eq!(below(kept.path()), before, "nor a message key that no key set lists");
     }
 
     /// Only root can give something away; as another user this shows that all is still ours.

@@ -73,14 +73,20 @@ pub struct Named {
 }
 
 impl Named {
-    /// Make a key called `kid` and its file in `folder`.
-    pub fn make(folder: &Path, kid: &str) -> Result<Self, KeyError> {
+    /// A new key called `kid`. It is nowhere else before it is [written](Self::write).
+    pub fn new(kid: &str) -> Self {
         let mut seed = Zeroizing::new([0; KEY_LEN]);
         random(seed.as_mut());
-        let path = folder.join(format!("{kid}.key"));
+        Self { kid: kid.into(), key: SecretKey::from_seed(&seed) }
+    }
+
+    /// Write its file in `folder`.
+    pub fn write(&self, folder: &Path) -> Result<(), KeyError> {
+        let path = folder.join(format!("{}.key", self.kid));
         let at = |source| KeyError::Io { path: path.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at)?;
-        let file = KeyFile { format: 1, kid: kid.into(), seed: jws::encode(seed.as_ref()) };
+        let seed = jws::encode(self.key.seed().as_ref());
+        let file = KeyFile { format: 1, kid: self.kid.clone(), seed };
         let text = Zeroizing::new(serde_json::to_vec(&file).expect("strings"));
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut out) => out
@@ -88,11 +94,10 @@ impl Named {
                 .and_then(|()| out.sync_all())
                 // The file's name must survive, too: its fingerprint is about to be read out.
                 .and_then(|()| fs::File::open(folder)?.sync_all())
-                .map_err(at)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(KeyError::Exists(path)),
-            Err(error) => return Err(at(error)),
+                .map_err(at),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(KeyError::Exists(path)),
+            Err(error) => Err(at(error)),
         }
-        Ok(Self { kid: kid.into(), key: SecretKey::from_seed(&seed) })
     }
 
     /// Read a key file.
@@ -154,14 +159,20 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Make the keys of a new node.
-    pub fn make(folder: &Path) -> Result<Self, KeyError> {
-        Ok(Self {
-            messages: vec![Named::make(folder, "msg-1")?],
-            log: Named::make(folder, "log-1")?,
-            witness: Named::make(folder, "witness-1")?,
-            transport: Named::make(folder, "transport-1")?,
-        })
+    /// The keys of a new node. They are nowhere else before they are [written](Self::write).
+    pub fn first() -> Self {
+        Self {
+            messages: vec![Named::new("msg-1")],
+            log: Named::new("log-1"),
+            witness: Named::new("witness-1"),
+            transport: Named::new("transport-1"),
+        }
+    }
+
+    /// Write a file of each in `folder`.
+    pub fn write(&self, folder: &Path) -> Result<(), KeyError> {
+        let mut all = self.messages.iter().chain([&self.log, &self.witness, &self.transport]);
+        all.try_for_each(|named| named.write(folder))
     }
 
     /// Read the keys of a node.
