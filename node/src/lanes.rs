@@ -4,8 +4,9 @@
 //! restart everything without a receipt is due at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
-use liaison_protocol::desk::Peer;
+use liaison_protocol::desk::{Owed, Peer};
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::mail::{Deferred, MAX_MESSAGES};
 use liaison_protocol::merkle::{Hash, LeafIndex};
@@ -26,6 +27,9 @@ const RECEIPTS_WAIT: u64 = 5;
 const MOST_RECEIPTS: usize = 65_536;
 /// Attachments whose trouble is kept.
 const MOST_NOT_FETCHED: usize = 256;
+
+/// Messages of ours that their addressee has not receipted, by their places.
+type Outbox = BTreeMap<LeafIndex, Owed>;
 
 /// What one `Mail` took along.
 #[derive(Debug)]
@@ -77,7 +81,10 @@ pub struct Lane {
     receipts: BTreeSet<LeafIndex>,
     /// From when on receipts go out alone.
     receipts_at: u64,
+    /// Messages that the peer took, and has not receipted as far as we know.
     tries: BTreeMap<LeafIndex, Try>,
+    /// The same, by when they are due again: a peer that receipts nothing has a hundred thousand, and no round reads them all.
+    again: BTreeSet<(u64, LeafIndex)>,
     wait_until: u64,
     failures: u32,
     started_over: bool,
@@ -101,16 +108,33 @@ impl Lane {
 
     /// The messages and receipts of the `Mail` that is to go out at `now` (in milliseconds of a clock that only goes
     /// forward), if one is.
-    pub fn due(&self, peer: &Peer, own: &KeyChain, now: u64) -> Option<(Vec<LeafIndex>, Vec<LeafIndex>)> {
+    pub fn due(&mut self, peer: &Peer, own: &KeyChain, now: u64) -> Option<(Vec<LeafIndex>, Vec<LeafIndex>)> {
         if self.in_flight.is_some() || now < self.wait_until {
             return None;
         }
-        let is_due = |leaf: &&LeafIndex| self.tries.get(leaf).is_none_or(|tried| tried.next <= now);
-        let messages: Vec<LeafIndex> =
-            peer.outbox().keys().filter(is_due).take(MAX_MESSAGES).copied().collect();
+        let messages = self.messages_due(peer.outbox(), now);
         let says_more = !messages.is_empty() || !self.deferred.is_empty() || self.has_news(peer, own);
         let are_due = !self.receipts.is_empty() && now >= self.receipts_at;
         (says_more || are_due).then(|| (messages, self.receipts.iter().take(MAX_MESSAGES).copied().collect()))
+    }
+
+    fn messages_due(&mut self, outbox: &Outbox, now: u64) -> Vec<LeafIndex> {
+        let again = self.again.range(..=(now, LeafIndex(u64::MAX))).map(|(_, leaf)| *leaf);
+        let mut messages: Vec<LeafIndex> = again.take(MAX_MESSAGES).collect();
+        // Of a peer that was removed and admitted again nothing is owed any more.
+        for gone in messages.extract_if(.., |leaf| !outbox.contains_key(leaf)).collect::<Vec<_>>() {
+            self.receipted(gone);
+        }
+        messages.extend(self.fresh(outbox).take(MAX_MESSAGES));
+        messages.sort_unstable();
+        messages.truncate(MAX_MESSAGES);
+        messages
+    }
+
+    /// Messages that the peer has not taken yet. They stand behind those that it took: they go out in the order of the log.
+    fn fresh(&self, outbox: &Outbox) -> impl Iterator<Item = LeafIndex> {
+        let last = self.tries.last_key_value().map_or(Bound::Unbounded, |(last, _)| Bound::Excluded(*last));
+        outbox.range((last, Bound::Unbounded)).map(|(leaf, _)| *leaf)
     }
 
     /// Whether the peer lacks a version of our key set, or has not been told in this run of ours which of its own we
@@ -129,10 +153,11 @@ impl Lane {
         if self.has_news(peer, own) {
             return Some(self.wait_until);
         }
-        let next = peer
-            .outbox()
-            .keys()
-            .map(|leaf| self.tries.get(leaf).map_or(0, |tried| tried.next))
+        let next = self
+            .fresh(peer.outbox())
+            .take(1)
+            .map(|_| 0)
+            .chain(self.again.first().map(|(next, _)| *next))
             .chain((!self.receipts.is_empty()).then_some(self.receipts_at))
             .chain((!self.deferred.is_empty()).then_some(0))
             .min()?;
@@ -153,8 +178,8 @@ impl Lane {
         self.in_flight.take()
     }
 
-    /// The peer took the `Mail`: its messages wait for their receipts now.
-    pub fn taken(&mut self, mail: &InFlight, now: u64, jitter: u64) {
+    /// The peer took the `Mail`: its messages wait for their receipts now, but for those whose receipts came before.
+    pub fn taken(&mut self, mail: &InFlight, outbox: &Outbox, now: u64, jitter: u64) {
         self.cosigned = mail.head.head().size;
         self.told_holds = mail.holds;
         self.sent_key_sets = mail.key_set;
@@ -162,10 +187,16 @@ impl Lane {
         self.wait_until = 0;
         self.trouble = None;
         self.started_over = false;
-        for leaf in &mail.messages {
-            let count = self.tries.get(leaf).map_or(0, |tried| tried.count);
+        for leaf in mail.messages.iter().filter(|leaf| outbox.contains_key(leaf)) {
+            let before = self.tries.get(leaf).copied();
+            let count = before.map_or(0, |tried| tried.count);
             let wait = doubled(FIRST_REPEAT, count, LONGEST_REPEAT);
-            self.tries.insert(*leaf, Try { next: now + wait + jitter % (wait / 4), count: count + 1 });
+            let next = now + wait + jitter % (wait / 4);
+            self.tries.insert(*leaf, Try { next, count: count + 1 });
+            if let Some(before) = before {
+                self.again.remove(&(before.next, *leaf));
+            }
+            self.again.insert((next, *leaf));
         }
     }
 
@@ -216,10 +247,66 @@ impl Lane {
 
     /// A message of ours got its receipt.
     pub fn receipted(&mut self, leaf: LeafIndex) {
-        self.tries.remove(&leaf);
+        if let Some(tried) = self.tries.remove(&leaf) {
+            self.again.remove(&(tried.next, leaf));
+        }
     }
 }
 
 fn doubled(first: u64, times: u32, most: u64) -> u64 {
     first.saturating_mul(1 << times.min(20)).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use liaison_protocol::merkle::TreeHead;
+    use liaison_protocol::message::MessageId;
+    use liaison_protocol::note::sign_checkpoint;
+    use liaison_protocol::sign::SecretKey;
+
+    use super::*;
+
+    fn outbox(leaves: impl IntoIterator<Item = u64>) -> Outbox {
+        let owed = Owed { id: MessageId(Hash::ZERO), exchange: MessageId(Hash::ZERO) };
+        leaves.into_iter().map(|leaf| (LeafIndex(leaf), owed)).collect()
+    }
+
+    fn mail(messages: &[LeafIndex]) -> InFlight {
+        let head =
+            sign_checkpoint(&SecretKey::from_seed(&[7; 32]), "ke.example/liaison/log1", &TreeHead::empty());
+        InFlight { head, messages: messages.to_vec(), receipts: Vec::new(), holds: 1, key_set: 1 }
+    }
+
+    #[test]
+    fn what_was_taken_is_due_again_in_time_and_what_was_not_comes_behind_it() {
+        let most = MAX_MESSAGES as u64;
+        let mut lane = Lane::default();
+        let mut owed = outbox(1..=2 * most);
+        let first = lane.messages_due(&owed, 0);
+        assert_eq!(first, (1..=most).map(LeafIndex).collect::<Vec<_>>());
+        assert_eq!(lane.messages_due(&owed, 0), first, "what was not taken yet is due as before");
+
+        // The receipt of one comes before the response.
+        owed.remove(&LeafIndex(1));
+        lane.taken(&mail(&first), &owed, 0, 0);
+        assert_eq!((lane.tries.len(), lane.again.len()), (MAX_MESSAGES - 1, MAX_MESSAGES - 1));
+        let second = lane.messages_due(&owed, 0);
+        assert_eq!(second, (most + 1..=2 * most).map(LeafIndex).collect::<Vec<_>>());
+        lane.taken(&mail(&second), &owed, 5, 0);
+        assert_eq!(lane.messages_due(&owed, FIRST_REPEAT - 1), []);
+        assert_eq!(lane.messages_due(&owed, FIRST_REPEAT), first[1..]);
+
+        // A second time, and they wait twice as long.
+        lane.taken(&mail(&first), &owed, FIRST_REPEAT, 0);
+        assert_eq!(lane.messages_due(&owed, 3 * FIRST_REPEAT), second, "those that have waited longest");
+        lane.taken(&mail(&second), &owed, 3 * FIRST_REPEAT, 0);
+        assert_eq!(lane.messages_due(&owed, 3 * FIRST_REPEAT), first[1..]);
+
+        // The peer was removed, and admitted again.
+        owed.clear();
+        while !lane.again.is_empty() {
+            assert_eq!(lane.messages_due(&owed, u64::MAX), []);
+        }
+        assert!(lane.tries.is_empty());
+    }
 }

@@ -380,13 +380,13 @@ impl<D: Disk> Node<D> {
         let Some(mail) = lane.landed() else { return };
         match MailReply::parse(frame) {
             Ok(MailReply::Cosigned { line }) => {
-                let chain = self.desk.peer(from).map(|peer| peer.chain());
-                let signature = note::NoteSignature::parse(&line);
-                let cosigned = chain
-                    .zip(signature.ok())
-                    .map(|(chain, signature)| chain.cosigned_at(&[signature], mail.head.checkpoint()));
-                if let Some(Ok(at)) = cosigned {
-                    lane.taken(&mail, now.millis, jitter);
+                let cosigned = self.desk.peer(from).and_then(|peer| {
+                    let signature = note::NoteSignature::parse(&line).ok()?;
+                    let at = peer.chain().cosigned_at(&[signature], mail.head.checkpoint()).ok()?;
+                    Some((peer, at))
+                });
+                if let Some((peer, at)) = cosigned {
+                    lane.taken(&mail, peer.outbox(), now.millis, jitter);
                     lane.ahead = at.0.checked_signed_diff(now.time.0);
                     let checkpoint = mail.head.with_cosignatures([line.as_str()]);
                     self.witnessed.insert(from.clone(), checkpoint.clone());
