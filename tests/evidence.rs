@@ -415,6 +415,33 @@ fn nothing_can_be_altered_taken_away_or_put_in_from_another_exchange() {
                 }
             }
         }
+        // Nor is what the same log says of another exchange, though entry, proof, record and salt are sound.
+        let mut foreign = 0;
+        for entry in other.keys().filter(|name| name.ends_with(".entry.json") && !whole.contains_key(*name)) {
+            let place = entry.trim_end_matches("entry.json");
+            let more: Files = other
+                .range(place.to_owned()..)
+                .take_while(|(name, _)| name.starts_with(place))
+                .map(|(name, bytes)| (name.clone(), bytes.clone()))
+                .collect();
+            let is_said_by_us = more.keys().any(|name| name.ends_with(".record.json"));
+            if !is_said_by_us {
+                continue;
+            }
+            let altered = with_new_sums(whole.clone().into_iter().chain(more.clone()).collect());
+            let report = evidence::verify(&altered);
+            assert!(!report.holds(), "{state}, {entry}: {:#?}", report.claims());
+            if let Some(python) = &mut python {
+                more.iter().for_each(|(name, bytes)| write(name, bytes));
+                write("SHA256SUMS", &altered["SHA256SUMS"]);
+                let why =
+                    python.refuses(&folder).unwrap_or_else(|| panic!("{state}, {entry}: verify.py takes it"));
+                foreign += u32::from(why.contains("another exchange"));
+                more.keys().for_each(|name| fs::remove_file(folder.join(name)).expect("ours"));
+                write("SHA256SUMS", &whole["SHA256SUMS"]);
+            }
+        }
+        assert!(python.is_none() || foreign > 0, "{state}: no record of the other exchange was put in");
         // Something more is no part of it.
         for more in
             ["messages/99.jws", "notes.txt", "attachments/x.png", "firearms.example.ken/log1/0.entry.json"]

@@ -203,6 +203,7 @@ must(not set(files) - attached, f"no part of the evidence: {sorted(set(files) - 
 # They are one exchange, without a gap as far as it goes.
 exchange = next((mid for mid, message in messages.items() if "thr" not in message), None)
 must(len({(m["iss"], m["log"], m["seq"]) for m in messages.values()}) == len(messages), "a number stands twice")
+previous = {message["prev"] for message in messages.values() if "prev" in message}
 refused = {entry.get("m") for entry in entries.values() if entry["k"] == "denied"}
 for mid, message in messages.items():
     must(message.get("thr", mid) == exchange, f"message {mid}: of another exchange")
@@ -224,5 +225,10 @@ for at, entry in entries.items():
         must([(e["line"], e["path"], e["head"], e["head"]) for e in theirs] == [
             (record["proof"]["entry"], path, record["head"], entry["h"])], f"{here}: the other State's entry")
     elif "token" not in record:
+        # It names the exchange, or what is followed here; an order to open stands right before what it opened.
+        after = entries.get((*at[:2], at[2] + 1), {})
+        names = f'"{exchange}"' in json.dumps(record) or (after.get("k"), after.get("m")) == ("msg.sent", exchange)
+        told = record.get("exchange") == exchange or record.get("id") in previous
+        must(told if entry["k"] == "denied" else names, f"{here}: about another exchange")
         print(f"\n{here}  {when(entry['t'])}  {entry['k']}\n  {json.dumps(record, ensure_ascii=False)}")
 print("\nEVERYTHING HOLDS, if the fingerprints above are those of the two States. Later messages may exist.")
