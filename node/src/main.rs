@@ -410,11 +410,16 @@ fn read_service(path: Option<&Path>) -> Result<Option<Service>, Box<dyn std::err
 
 fn renew(config: &Path, roots: &Path, renewal: Renewal, out: &Path) -> Outcome {
     let rotate = renewal.rotate;
-    if out.exists() {
-        return Err(format!("{}: exists already; nothing was signed", out.display()).into());
-    }
-    let signed = init::renew(&Config::read(config)?, roots, renewal, serve::clock())?;
-    let mut file = std::fs::File::create_new(out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let config = Config::read(config)?;
+    // First, so that no key is made for a version that cannot be written.
+    let mut file = std::fs::File::create_new(out).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => format!("{}: exists already; nothing was signed", out.display()),
+        _ => format!("{}: {error}; nothing was signed", out.display()),
+    })?;
+    let signed = init::renew(&config, roots, renewal, serve::clock()).inspect_err(|_| {
+        // Empty, and ours: it would only be in the way.
+        let _ = std::fs::remove_file(out);
+    })?;
     writeln!(file, "{}", signed.json())?;
     say!("Version {} is signed, good until {}.", signed.set().version, signed.set().expires);
     if rotate {
