@@ -236,10 +236,10 @@ impl Courier {
                         Err(error) => self.interrupted(&from, &error, now).await?,
                     },
                     Brought::Spoilt => self.spoilt(&from, now).await?,
-                    Brought::Lost(why) => {
+                    brought @ (Brought::Lost(why) | Brought::NotGiven(why)) => {
                         tracing::warn!(peer = %from, why, "an attachment does not come");
-                        let (digest, why) = (attachment.digest, why.to_owned());
-                        self.tell(Input::NotFetched { from, digest, why, is_lost: true }).await?;
+                        let (digest, is_lost) = (attachment.digest, matches!(brought, Brought::Lost(_)));
+                        self.tell(Input::NotFetched { from, digest, why: why.to_owned(), is_lost }).await?;
                     }
                     Brought::Nothing => {}
                 }

@@ -51,8 +51,10 @@ pub struct Fetch {
 /// What a reply brought.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Brought {
-    /// The peer does not give it; why, in words.
+    /// The peer does not hold it any more; in words.
     Lost(&'static str),
+    /// The peer does not give it now; in words.
+    NotGiven(&'static str),
     /// Nothing for now.
     Nothing,
     /// The next piece.
@@ -178,8 +180,15 @@ impl Fetcher {
                 self.wait_until = now + u64::from(retry_after_secs.clamp(1, 3600)) * 1000;
                 Brought::Nothing
             }
-            Some(PieceReply::Gone) => self.leave("the peer does not hold it any more", now, jitter),
-            Some(PieceReply::NotYours) => self.leave("the peer does not give it to us", now, jitter),
+            Some(PieceReply::Gone) => {
+                self.interrupted(now, jitter);
+                Brought::Lost("the peer does not hold it any more")
+            }
+            // It says so, too, while our own key set has expired: that passes.
+            Some(PieceReply::NotYours) => {
+                self.interrupted(now, jitter);
+                Brought::NotGiven("the peer does not give it to us")
+            }
             Some(PieceReply::Piece(_)) | None => Brought::Spoilt,
         }
     }
@@ -245,11 +254,6 @@ impl Fetcher {
         if self.failures > 0 {
             self.wait_until = self.wait_until.min(now + FIRST_WAIT);
         }
-    }
-
-    fn leave(&mut self, why: &'static str, now: u64, jitter: u64) -> Brought {
-        self.interrupted(now, jitter);
-        Brought::Lost(why)
     }
 
     fn postpone(&mut self, digest: Hash, spoilt: bool, now: u64, jitter: u64) -> Try {
@@ -383,12 +387,13 @@ mod tests {
     fn what_the_peer_does_not_give_waits_while_the_rest_comes() {
         let all = [wanted(1, 10), wanted(2, 10)];
         let mut fetcher = Fetcher::default();
-        for reply in [PieceReply::Gone, PieceReply::NotYours] {
+        for (reply, is_lost) in [(PieceReply::Gone, true), (PieceReply::NotYours, false)] {
             let chosen = fetcher.choose(&all, 0).expect("one is left").clone();
             fetcher.begin(chosen, 0);
             fetcher.ask(0);
             let brought = fetcher.answered(Some(reply), 0, 0);
-            assert!(matches!(brought, Brought::Lost(_)), "{brought:?}");
+            assert!(matches!(brought, Brought::Lost(_) | Brought::NotGiven(_)), "{brought:?}");
+            assert_eq!(matches!(brought, Brought::Lost(_)), is_lost);
         }
         assert_eq!(fetcher.choose(&all, 0), None);
         assert!(fetcher.wakes_at().is_some_and(|at| (1..=FIRST_REPEAT).contains(&at)));

@@ -164,7 +164,7 @@ pub enum Input<D: Disk> {
         digest: Hash,
         /// Why, in words.
         why: String,
-        /// Whether the peer says itself that it does not give it.
+        /// Whether the peer says itself that it does not hold it any more.
         is_lost: bool,
     },
     /// A new register, already safe on disk.

@@ -168,7 +168,7 @@ pub struct Wanted {
     pub exchange: MessageId,
     /// What it is.
     pub attachment: Attachment,
-    /// Whether the peer says itself that it does not give it.
+    /// Whether the peer says itself that it does not hold it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_lost: bool,
 }
@@ -383,7 +383,7 @@ impl Desk {
         shelf.remove(Table::Wanted, &peer_key(peer, digest.as_bytes()));
     }
 
-    /// The peer says itself that it does not give the attachment. It is wanted on, until others need its place.
+    /// The peer says itself that it does not hold the attachment any more. It is wanted on, until others need its place.
     pub fn has_lost(shelf: &mut impl Shelf, peer: &NodeId, digest: &Hash) {
         let key = peer_key(peer, digest.as_bytes());
         if let Some(wanted) = read::<Wanted>(shelf.get(Table::Wanted, &key)) {
