@@ -100,13 +100,8 @@ pub trait Operator: Send + Sync + 'static {
     fn case(&self, trace_case: Line) -> Answer<'_, CaseView>;
     /// Tell all who answered what we concluded, and close.
     fn conclude(&self, who: OfficerId, trace_case: Line, outcome: TraceOutcome) -> Answer<'_, CaseView>;
-    /// Give out the evidence of an exchange: its id, and the archive.
-    fn evidence(
-        &self,
-        who: OfficerId,
-        id: String,
-        request: EvidenceRequest,
-    ) -> Answer<'_, (MessageId, Vec<u8>)>;
+    /// Give out the evidence of an exchange.
+    fn evidence(&self, who: OfficerId, id: String, request: EvidenceRequest) -> Answer<'_, Archive>;
     /// Put a new list of licences in place.
     fn import_licences(&self, who: OfficerId, csv: Vec<u8>) -> Answer<'_, ImportView>;
     /// The signed head of our log.
@@ -179,6 +174,16 @@ pub struct Content {
     pub attachment: Attachment,
     /// Reads so many bytes of it from an offset on.
     pub read: Arc<dyn Fn(u64, u32) -> std::io::Result<Vec<u8>> + Send + Sync>,
+}
+
+/// The evidence of an exchange.
+pub struct Archive {
+    /// Of which.
+    pub exchange: MessageId,
+    /// The file.
+    pub content: Vec<u8>,
+    /// Held until all of it is sent: so many may be in memory at a time, however slowly clients take them.
+    pub place: Box<dyn Send + Sync>,
 }
 
 /// Where the door is and who may come in.

@@ -53,6 +53,9 @@ const WORTH_A_BAR: u64 = 10_000;
 /// How long a frame that is no `Mail` waits before it is turned away.
 const NONSENSE_WAITS: Duration = Duration::from_secs(1);
 
+/// Evidence files at a time, each of up to 128 MiB in memory, and three times that while it is packed.
+const MOST_EXPORTS: usize = 4;
+
 /// Tests of the way to a peer at a time.
 const MOST_TESTS: usize = 4;
 
@@ -450,7 +453,7 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         blobs,
         readiness: Arc::default(),
         importing: Arc::default(),
-        exporting: Arc::default(),
+        exporting: Arc::new(tokio::sync::Semaphore::new(MOST_EXPORTS)),
         metrics: metrics.clone(),
         events,
         outcomes,

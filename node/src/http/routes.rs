@@ -7,6 +7,7 @@ use axum::extract::{Extension, Path, Request, State as Held};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use liaison_protocol::attachment::{self, Attachment};
 use liaison_protocol::authority::{Line, OfficerId};
 use liaison_protocol::operator::{
@@ -28,7 +29,7 @@ use super::document::{Always, Guarded, Keyed, Ordered, Particular};
 use super::door::Door;
 use super::following::{last_seen, place, respond};
 use super::refusal::Refusal;
-use super::{Content, Opened, Upload};
+use super::{Archive, Content, Opened, Upload};
 use crate::metrics;
 
 pub(super) fn for_all() -> OpenApiRouter<Arc<Door>> {
@@ -386,10 +387,19 @@ async fn give_evidence(
     Named(id): Named,
     Body(request): Body<EvidenceRequest>,
 ) -> Result<Response, Refusal> {
-    let (exchange, archive) = door.operator.evidence(who, id, request).await?;
-    let name = format!("attachment; filename=\"evidence-{exchange:.10}.tar\"");
-    let headers = [(header::CONTENT_TYPE, TAR.to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, archive).into_response())
+    let Archive { exchange, content, place } = door.operator.evidence(who, id, request).await?;
+    let headers = [
+        (header::CONTENT_TYPE, TAR.to_owned()),
+        (header::CONTENT_LENGTH, content.len().to_string()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"evidence-{exchange:.10}.tar\"")),
+    ];
+    // It keeps its place until all of it is sent, or the client has gone.
+    let pieces = futures::stream::iter(0..content.len().div_ceil(ARCHIVE_STEP)).map(move |number| {
+        let _held = &place;
+        let from = number * ARCHIVE_STEP;
+        Ok::<_, std::io::Error>(content[from..content.len().min(from + ARCHIVE_STEP)].to_vec())
+    });
+    Ok((headers, axum::body::Body::from_stream(pieces)).into_response())
 }
 
 /// Put a new list of licences in place.
@@ -451,3 +461,5 @@ const TAR: &str = "application/x-tar";
 pub(super) const LONG: [&str; 3] = ["/v1/attachments", "/v1/firearms", "/v1/licences"];
 /// Bytes of an attachment read at a time.
 const DOWNLOAD_STEP: u32 = 64 * 1024;
+/// How much of an evidence file goes out at a time, in bytes.
+const ARCHIVE_STEP: usize = 64 * 1024;

@@ -11,7 +11,6 @@ use liaison_protocol::desk::Table;
 use liaison_protocol::entry::IdempotencyKey;
 use liaison_protocol::handling::Coded;
 use liaison_protocol::merkle::Hash;
-use liaison_protocol::message::MessageId;
 use liaison_protocol::operator::{
     Act, ActRequest, AdmitRequest, CaseView, CheckpointView, ConsistencyView, Enclosed, EvidenceRequest,
     ExchangePage, ExchangeSummary, ExchangeView, FirearmsView, ImportView, InclusionView, InstallRequest,
@@ -27,7 +26,7 @@ use crate::blobs::{Blobs, PutError};
 use crate::disk::{Disk, Folder};
 use crate::events::Events;
 use crate::evidence::Export;
-use crate::http::{Content, Filter, Opened, Upload};
+use crate::http::{Archive, Content, Filter, Opened, Upload};
 use crate::keys::random;
 use crate::metrics::Metrics;
 use crate::node::{Done, Input, Node, Request};
@@ -58,7 +57,8 @@ pub(super) struct Door {
     /// What was answered last, and when.
     pub(super) readiness: Arc<tokio::sync::Mutex<Option<(Instant, ReadyView)>>>,
     pub(super) importing: Arc<tokio::sync::Mutex<()>>,
-    pub(super) exporting: Arc<tokio::sync::Mutex<()>>,
+    /// Places for evidence that is packed, or on its way out.
+    pub(super) exporting: Arc<tokio::sync::Semaphore>,
     pub(super) metrics: Metrics,
     pub(super) events: Arc<Events>,
     pub(super) outcomes: Arc<Outcomes>,
@@ -364,14 +364,10 @@ impl http::Operator for Door {
         })
     }
 
-    fn evidence(
-        &self,
-        who: OfficerId,
-        id: String,
-        request: EvidenceRequest,
-    ) -> http::Answer<'_, (MessageId, Vec<u8>)> {
+    fn evidence(&self, who: OfficerId, id: String, request: EvidenceRequest) -> http::Answer<'_, Archive> {
         Box::pin(async move {
-            let _one_at_a_time = self.exporting.lock().await;
+            let places = self.exporting.clone();
+            let place = places.acquire_owned().await.map_err(|_| stopping())?;
             let (exchange, gathered) = self
                 .ask(move |node| {
                     let exchange = node.find_exchange(&id)?;
@@ -385,7 +381,7 @@ impl http::Operator for Door {
             let answer: crate::node::Answer<Folder> = Box::new(move |_, done| drop(sender.send(done)));
             self.own.send(Input::Export { record, answer }).await.map_err(|_| stopping())?;
             heard.await.map_err(|_| stopping())??;
-            outcome.map(|archive| (exchange, archive))
+            outcome.map(|content| Archive { exchange, content, place: Box::new(place) })
         })
     }
 
