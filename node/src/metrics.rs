@@ -140,6 +140,7 @@ struct Inner {
     deadlines_overdue: Gauge,
     index_bytes: Gauge,
     strangers: Counter,
+    handshakes_crowded_out: Counter,
     stages: [Histogram; Stage::ALL.len()],
     round_entries: Histogram,
     rounds: Counter,
@@ -178,6 +179,7 @@ impl Default for Inner {
             deadlines_overdue: Gauge::default(),
             index_bytes: Gauge::default(),
             strangers: Counter::default(),
+            handshakes_crowded_out: Counter::default(),
             stages: Stage::ALL
                 .map(|(_, stage_name)| stage.get_or_create_owned(&OfStage { stage: stage_name })),
             round_entries: Histogram::new(exponential_buckets(1.0, 2.0, 14)),
@@ -231,6 +233,9 @@ impl Default for Inner {
         all.register("refused", "Messages of the peer that were refused, by code", inner.refused.clone());
         let help = "Connections that ended because no admitted peer has the identity they proved";
         all.register("strangers", help, inner.strangers.clone());
+        let help =
+            "Incoming handshakes that made room for newer ones, because too many were under way at once";
+        all.register("handshakes_crowded_out", help, inner.handshakes_crowded_out.clone());
         let help = "Requests to the API, by the status of the answer";
         all.register("api_requests", help, inner.api_requests.clone());
         Self { registry, ..inner }
@@ -289,9 +294,10 @@ impl Metrics {
         self.0.index_bytes.set(gauge(bytes));
     }
 
-    /// How many strangers knocked so far.
-    pub fn set_strangers(&self, strangers: u64) {
+    /// How many strangers knocked so far, and how many handshakes made room for newer ones.
+    pub fn set_strangers(&self, strangers: u64, crowded_out: u64) {
         self.0.strangers.inner().store(strangers, Ordering::Relaxed);
+        self.0.handshakes_crowded_out.inner().store(crowded_out, Ordering::Relaxed);
     }
 
     /// How everything else stands. Of peers that are not named nothing more is told.
@@ -391,7 +397,7 @@ mod tests {
             Standing { ready: true, entries: 9, key_set_expires: 1_800_000_000, peers: peers.into() };
         metrics.stand(&standing);
         metrics.set_overdue(5);
-        metrics.set_strangers(8);
+        metrics.set_strangers(8, 2);
         let told = metrics.render();
         for line in [
             "liaison_ready 1\n",
@@ -409,6 +415,7 @@ mod tests {
             "liaison_peer_outbox{peer=\"per.example/liaison\"} 2\n",
             "liaison_peer_oldest_unreceipted_seconds{peer=\"per.example/liaison\"} 6\n",
             "liaison_strangers_total 8\n",
+            "liaison_handshakes_crowded_out_total 2\n",
             "liaison_peer_open_exchanges{peer=\"per.example/liaison\"} 3\n",
             "liaison_peer_uncosigned{peer=\"per.example/liaison\"} 4\n",
             "liaison_peer_forked{peer=\"ken.example/liaison\"} 0\n",

@@ -12,7 +12,7 @@
 //!
 //! **What bounds it.** Of each protocol, a node has one frame of ours on its way and one of its own in our hands,
 //! whatever number of identities and connections it has; frames have a ceiling and grow only with bytes that came.
-//! Connections, handshakes and streams are counted and limited. When nobody takes the events of mail, the task
+//! Connections, handshakes and streams are counted and limited; of handshakes, the oldest make room. When nobody takes the events of mail, the task
 //! stops reading the network until somebody does. QUIC has its own share of the handshakes: who sends from a forged
 //! address, which TCP does not allow, cannot keep TCP's places.
 //!
@@ -95,7 +95,7 @@ where
 {
     refuse_key_log(std::env::var_os(KEY_LOG))?;
     let shared = Arc::new(Shared::default());
-    let mut swarm = build(&settings)?;
+    let mut swarm = build(&settings, &shared)?;
     listen(&mut swarm, &settings.listen, &shared).await?;
 
     let (orders, inbox) = mpsc::unbounded_channel();

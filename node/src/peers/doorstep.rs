@@ -1,81 +1,174 @@
 //! The doorstep: how many handshakes may be under way before anybody knows whose they are.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use libp2p::core::Endpoint;
-use libp2p::core::transport::PortUse;
+use futures::FutureExt;
+use futures::future::{AbortHandle, Abortable, BoxFuture};
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::{ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, ToSwarm, dummy};
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, Transport};
 
-/// Handshakes under way, where each comes from, and whether over QUIC. Nobody knows yet who they are: without a limit of
-/// its own, one machine could hold all the places there are.
-#[derive(Default)]
-pub(super) struct Doorstep(HashMap<ConnectionId, (IpAddr, bool)>);
+use super::handle::Shared;
 
-/// So many handshakes are under way from one place, or over QUIC, already.
-#[derive(Debug, thiserror::Error)]
-#[error("too many handshakes from this address, or over QUIC, are under way already")]
-struct Crowded;
+type Proven = (PeerId, StreamMuxerBox);
 
-impl NetworkBehaviour for Doorstep {
-    type ConnectionHandler = dummy::ConnectionHandler;
-    type ToSwarm = Infallible;
+/// A transport whose incoming handshakes are counted. Nobody knows yet who they are: without a limit of its own, one
+/// machine could hold all the places there are. Where there is none left, the oldest handshake of the fullest address
+/// makes room, so who comes from many addresses keeps out only those who are slower than all of it.
+pub(super) struct Doorstep {
+    transport: Boxed<Proven>,
+    handshakes: Arc<Handshakes>,
+}
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        _: &Multiaddr,
+impl Doorstep {
+    pub(super) fn new(transport: Boxed<Proven>, shared: Arc<Shared>) -> Self {
+        Self { transport, handshakes: Arc::new(Handshakes { waiting: Mutex::default(), shared }) }
+    }
+}
+
+impl Transport for Doorstep {
+    type Output = Proven;
+    type Error = io::Error;
+    type ListenerUpgrade = BoxFuture<'static, io::Result<Proven>>;
+    type Dial = <Boxed<Proven> as Transport>::Dial;
+
+    fn listen_on(&mut self, id: ListenerId, at: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        self.transport.listen_on(id, at)
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        self.transport.remove_listener(id)
+    }
+
+    fn dial(&mut self, to: Multiaddr, how: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
+        self.transport.dial(to, how)
+    }
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+        Pin::new(&mut self.transport).poll(cx).map(|event| match event {
+            TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr } => {
+                let upgrade = self.handshakes.begin(&send_back_addr, upgrade);
+                TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr }
+            }
+            other => other,
+        })
+    }
+}
+
+/// The handshakes under way.
+struct Handshakes {
+    waiting: Mutex<Waiting>,
+    shared: Arc<Shared>,
+}
+
+impl Handshakes {
+    /// Let this one wait, and whoever must make room for it go.
+    fn begin(
+        self: &Arc<Self>,
         from: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        let Some(place) = place_of(from) else { return Ok(()) };
+        upgrade: BoxFuture<'static, io::Result<Proven>>,
+    ) -> BoxFuture<'static, io::Result<Proven>> {
+        let (end, ending) = AbortHandle::new_pair();
         let is_quic = from.iter().any(|part| matches!(part, Protocol::Udp(_)));
-        let from_there = self.0.values().filter(|(other, _)| *other == place).count();
-        let over_quic = self.0.values().filter(|(_, is_quic)| *is_quic).count();
-        if from_there >= MAX_PENDING_FROM_ONE || (is_quic && over_quic >= MAX_PENDING_QUIC) {
-            return Err(ConnectionDenied::new(Crowded));
+        let mut waiting = self.lock();
+        let (number, goes) = waiting.enter(Handshake { place: place_of(from), is_quic, end });
+        if let Some(goes) = goes {
+            goes.abort();
+            self.shared.crowded_out.fetch_add(1, Ordering::Relaxed);
+            if waiting.has_to_say_so() {
+                tracing::warn!(
+                    "more connect at once than there are places: the oldest handshakes make room. If peers do not get in, \
+                     let only their addresses through the firewall"
+                );
+            }
         }
-        self.0.insert(connection, (place, is_quic));
-        Ok(())
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        _: PeerId,
-        _: &Multiaddr,
-        _: &Multiaddr,
-    ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
-        self.0.remove(&connection);
-        Ok(dummy::ConnectionHandler)
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        _: ConnectionId,
-        _: PeerId,
-        _: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
-    ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
-        Ok(dummy::ConnectionHandler)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if let FromSwarm::ListenFailure(failure) = event {
-            self.0.remove(&failure.connection_id);
+        drop(waiting);
+        let place = Taken { handshakes: Arc::clone(self), number };
+        async move {
+            let _place = place;
+            let made_room = |_| Err(io::Error::other("its handshake made room for a newer one"));
+            Abortable::new(upgrade, ending).await.unwrap_or_else(made_room)
         }
+        .boxed()
     }
 
-    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: Infallible) {
-        match event {}
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place on the doorstep. It is free again however the handshake ends.
+struct Taken {
+    handshakes: Arc<Handshakes>,
+    number: u64,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.handshakes.lock().all.remove(&self.number);
+    }
+}
+
+/// Who waits, in the order of their coming.
+#[derive(Default)]
+struct Waiting {
+    all: BTreeMap<u64, Handshake>,
+    next: u64,
+    /// When it was last said that somebody had to make room.
+    said: Option<Instant>,
+}
+
+struct Handshake {
+    place: Option<IpAddr>,
+    is_quic: bool,
+    end: AbortHandle,
+}
+
+impl Waiting {
+    /// Its number, and who makes room for it.
+    fn enter(&mut self, comer: Handshake) -> (u64, Option<AbortHandle>) {
+        let goes = self.who_goes_for(&comer).and_then(|number| self.all.remove(&number));
+        let number = self.next;
+        self.next += 1;
+        self.all.insert(number, comer);
+        (number, goes.map(|goes| goes.end))
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Infallible, Infallible>> {
-        Poll::Pending
+    /// Once a minute.
+    fn has_to_say_so(&mut self) -> bool {
+        let has_to = self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
+        if has_to {
+            self.said = Some(Instant::now());
+        }
+        has_to
+    }
+
+    /// The oldest of the same address if that has its share; over QUIC, and at last in all, the oldest of the address
+    /// that has most.
+    fn who_goes_for(&self, comer: &Handshake) -> Option<u64> {
+        let fullest = |counts: &dyn Fn(&Handshake) -> bool, most: usize| {
+            let mut of = HashMap::<Option<IpAddr>, (usize, u64)>::new();
+            for (number, handshake) in self.all.iter().filter(|(_, handshake)| counts(handshake)) {
+                of.entry(handshake.place).or_insert((0, *number)).0 += 1;
+            }
+            let sum = of.values().map(|(count, _)| count).sum::<usize>();
+            let goes = of.into_values().max_by_key(|(count, oldest)| (*count, u64::MAX - oldest));
+            goes.filter(|_| sum >= most).map(|(_, oldest)| oldest)
+        };
+        fullest(&|other| other.place == comer.place, MAX_FROM_ONE)
+            .or_else(|| fullest(&|other| other.is_quic && comer.is_quic, MAX_QUIC))
+            .or_else(|| fullest(&|_| true, MAX_HANDSHAKES))
     }
 }
 
@@ -89,33 +182,81 @@ fn place_of(from: &Multiaddr) -> Option<IpAddr> {
 }
 
 /// Handshakes under way with who knows whom.
-pub(super) const MAX_PENDING_INCOMING: u32 = 128;
+const MAX_HANDSHAKES: usize = 128;
 
 /// Of these, from one address: more than a State has nodes.
-pub(super) const MAX_PENDING_FROM_ONE: usize = 8;
+pub(super) const MAX_FROM_ONE: usize = 8;
 
 /// Of these, over QUIC, whose senders may name any address: TCP keeps its places.
-const MAX_PENDING_QUIC: usize = 64;
+const MAX_QUIC: usize = 64;
+
+/// How often at most it is said that there are too many.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Somebody comes: its number, its end, and whether nobody had to make room.
+    fn comes(waiting: &mut Waiting, from: &str) -> (u64, AbortHandle, bool) {
+        let from: Multiaddr = from.parse().expect("an address");
+        let (end, _) = AbortHandle::new_pair();
+        let is_quic = from.to_string().contains("/udp/");
+        let (number, goes) = waiting.enter(Handshake { place: place_of(&from), is_quic, end: end.clone() });
+        if let Some(goes) = &goes {
+            goes.abort();
+        }
+        (number, end, goes.is_none())
+    }
+
     #[test]
     fn who_forges_addresses_over_quic_leaves_room_for_tcp() {
-        let mut doorstep = Doorstep::default();
-        let here: Multiaddr = "/ip4/192.0.2.1/tcp/4710".parse().expect("an address");
-        let mut comes = |number: usize, from: String| {
-            let connection = ConnectionId::new_unchecked(number);
-            let from = from.parse().expect("an address");
-            doorstep.handle_pending_inbound_connection(connection, &here, &from).is_ok()
-        };
-        for number in 0..2 * MAX_PENDING_QUIC {
+        let mut waiting = Waiting::default();
+        let (_, tcp, _) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1");
+        for number in 0..4 * MAX_QUIC {
             let from = format!("/ip4/198.51.{}.{}/udp/1/quic-v1", number / 250, number % 250);
-            assert_eq!(comes(number, from), number < MAX_PENDING_QUIC);
+            assert_eq!(comes(&mut waiting, &from).2, number < MAX_QUIC);
         }
-        assert!(comes(1000, "/ip4/203.0.113.9/tcp/1".into()));
-        assert!(MAX_PENDING_QUIC < MAX_PENDING_INCOMING as usize);
+        assert!(comes(&mut waiting, "/ip4/203.0.113.10/tcp/1").2);
+        assert!(!tcp.is_aborted() && MAX_QUIC < MAX_HANDSHAKES);
+        assert_eq!(waiting.all.values().filter(|handshake| handshake.is_quic).count(), MAX_QUIC);
+    }
+
+    #[test]
+    fn who_comes_from_many_addresses_makes_room_for_who_comes_from_one() {
+        let mut waiting = Waiting::default();
+        let mut dalliers = Vec::new();
+        for number in 0..MAX_HANDSHAKES {
+            let (_, end, had_room) = comes(&mut waiting, &format!("/ip4/198.51.100.{}/tcp/1", number / 7));
+            assert!(had_room);
+            dalliers.push(end);
+        }
+        let (number, peer, had_room) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1");
+        assert!(!had_room && waiting.all.contains_key(&number));
+        assert!(dalliers[0].is_aborted(), "the oldest of the first address of seven");
+        assert_eq!(dalliers.iter().filter(|end| end.is_aborted()).count(), 1);
+        for number in 0..10 * MAX_HANDSHAKES {
+            comes(&mut waiting, &format!("/ip4/198.51.100.{}/tcp/2", number % 20));
+        }
+        assert!(!peer.is_aborted(), "it has less than any of those");
+        assert_eq!(waiting.all.len(), MAX_HANDSHAKES);
+    }
+
+    #[test]
+    fn an_address_has_its_share_and_its_newest_count() {
+        let mut waiting = Waiting::default();
+        let ends: Vec<_> = (0..=MAX_FROM_ONE).map(|_| comes(&mut waiting, "/ip4/192.0.2.1/tcp/1")).collect();
+        assert_eq!(waiting.all.len(), MAX_FROM_ONE);
+        let gone: Vec<_> = ends.iter().map(|(_, end, _)| end.is_aborted()).collect();
+        assert!(gone[0] && gone[1..].iter().all(|gone| !gone));
+    }
+
+    #[test]
+    fn that_many_come_is_said_once_a_minute() {
+        let mut waiting = Waiting::default();
+        assert_eq!([(); 3].map(|()| waiting.has_to_say_so()), [true, false, false]);
+        waiting.said = Instant::now().checked_sub(SAY_AGAIN + Duration::from_secs(1));
+        assert_eq!([(); 2].map(|()| waiting.has_to_say_so()), [true, false]);
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Network {
         self.shared.strangers.load(Ordering::Relaxed)
     }
 
+    /// How many handshakes made room for newer ones, because there were too many at once.
+    pub fn crowded_out(&self) -> u64 {
+        self.shared.crowded_out.load(Ordering::Relaxed)
+    }
+
     /// Replace the roster. Who is no longer on it is cut off at once and turned away from then on.
     ///
     /// An identity that two nodes claim stays with the node that had it, else goes to the one named first.
@@ -102,6 +107,7 @@ pub(super) enum Order {
 pub(super) struct Shared {
     listening: RwLock<Vec<String>>,
     pub(super) strangers: AtomicU64,
+    pub(super) crowded_out: AtomicU64,
     pub(super) stop: Notify,
 }
 

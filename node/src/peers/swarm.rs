@@ -1,15 +1,18 @@
 //! The swarm: what every connection speaks, and how many connections and streams there may be.
 
+use std::sync::Arc;
+
 use liaison_protocol::blob;
 use libp2p::allow_block_list::{self, AllowedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{StreamProtocol, Swarm, SwarmBuilder};
+use libp2p::{StreamProtocol, Swarm, SwarmBuilder, Transport};
 
-use super::doorstep::{Doorstep, MAX_PENDING_INCOMING};
+use super::doorstep::Doorstep;
 use super::frames::{Frames, Kind};
+use super::handle::Shared;
 use super::peer::MAX_LINKS;
 use super::settings::{NetworkError, Settings};
 use super::transport::transport;
@@ -18,7 +21,6 @@ use super::transport::transport;
 /// connection, and either before any protocol of ours sees it.
 #[derive(NetworkBehaviour)]
 pub(super) struct Protocols {
-    doorstep: Doorstep,
     pub(super) admitted: allow_block_list::Behaviour<AllowedPeers>,
     limits: connection_limits::Behaviour,
     mail: request_response::Behaviour<Frames>,
@@ -34,7 +36,7 @@ impl Protocols {
     }
 }
 
-pub(super) fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkError> {
+pub(super) fn build(settings: &Settings, shared: &Arc<Shared>) -> Result<Swarm<Protocols>, NetworkError> {
     let frames = Frames { max_request: settings.max_request, max_response: settings.max_response };
     let pieces = Frames { max_request: blob::REQUEST_LEN, max_response: blob::MAX_REPLY };
     let config = request_response::Config::default()
@@ -42,16 +44,14 @@ pub(super) fn build(settings: &Settings) -> Result<Swarm<Protocols>, NetworkErro
         .with_max_concurrent_streams(MAX_EXCHANGES);
     let swarm = SwarmBuilder::with_existing_identity(settings.identity.keypair())
         .with_tokio()
-        .with_other_transport(transport)
+        .with_other_transport(|keypair| Ok(Doorstep::new(transport(keypair)?.boxed(), Arc::clone(shared))))
         .map_err(|error| NetworkError::Tls(error.to_string()))?
         .with_dns()
         .map_err(NetworkError::Resolver)?
         .with_behaviour(|_| Protocols {
-            doorstep: Doorstep::default(),
             admitted: allow_block_list::Behaviour::default(),
             limits: connection_limits::Behaviour::new(
                 ConnectionLimits::default()
-                    .with_max_pending_incoming(Some(MAX_PENDING_INCOMING))
                     .with_max_pending_outgoing(Some(MAX_PENDING_OUTGOING))
                     .with_max_established(Some(MAX_CONNECTIONS))
                     // One more than we keep: the newcomer stands before the oldest goes.

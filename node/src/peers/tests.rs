@@ -25,7 +25,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::doorstep::MAX_PENDING_FROM_ONE;
+use super::doorstep::MAX_FROM_ONE;
 use super::transport::HANDSHAKE_TIMEOUT;
 use super::*;
 
@@ -367,31 +367,40 @@ async fn a_stranger_gets_nowhere_and_is_counted() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_dallies_holds_few_places_and_not_for_long() {
+async fn a_stranger_who_dallies_holds_few_places_and_keeps_nobody_out() {
     let (mut ken, per) = pair().await;
     let port = per.port();
     let to = per.name.clone();
     let mut dalliers = Vec::new();
-    for _ in 0..3 * MAX_PENDING_FROM_ONE {
+    for _ in 0..3 * MAX_FROM_ONE {
         dalliers.push(TcpStream::connect(("127.0.0.1", port)).await.expect("it listens"));
     }
     sleep(Duration::from_millis(300)).await;
-    // Those over the limit are turned away at once; the others while the peers, from the same place, wait.
-    let mut held = 0;
+    // The newest keep their places; the others are turned away at once.
+    let mut held = Vec::new();
     for dallier in &mut dalliers {
         let mut bytes = [0; 64];
         // Whoever is not turned away hears nothing, or our greeting, and no end.
         let heard = timeout(Duration::from_millis(20), dallier.read(&mut bytes)).await;
-        held += usize::from(!matches!(heard, Ok(Ok(0) | Err(_))));
+        held.push(!matches!(heard, Ok(Ok(0) | Err(_))));
     }
-    assert_eq!(held, MAX_PENDING_FROM_ONE);
+    assert!(
+        held[..2 * MAX_FROM_ONE].iter().all(|held| !held)
+            && held[2 * MAX_FROM_ONE..].iter().all(|held| *held)
+    );
+    assert_eq!(per.network.crowded_out(), 2 * MAX_FROM_ONE as u64);
+
+    // A peer from the same address is newer than all of them.
     per.echo_on();
     let began = Instant::now();
-    while ken.ask(&to, vec![1]).await != Ok(vec![1]) {
-        assert!(began.elapsed() < HANDSHAKE_TIMEOUT + Duration::from_secs(3), "the places are free again");
-        sleep(Duration::from_millis(200)).await;
+    assert_eq!(ken.ask(&to, vec![1]).await, Ok(vec![1]));
+    assert!(began.elapsed() < HANDSHAKE_TIMEOUT / 2, "it did not wait for them");
+    sleep(HANDSHAKE_TIMEOUT).await;
+    for dallier in &mut dalliers {
+        let mut bytes = Vec::new();
+        let ended = timeout(Duration::from_secs(3), dallier.read_to_end(&mut bytes)).await;
+        assert!(ended.is_ok(), "nobody keeps a place for long");
     }
-    assert!(began.elapsed() > Duration::from_secs(1), "they were held until then");
 }
 
 #[tokio::test]

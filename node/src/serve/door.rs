@@ -451,7 +451,7 @@ impl http::Operator for Door {
                 // Whoever watches must see that it hangs.
                 Err(_) => self.metrics.set_ready(false),
             }
-            self.metrics.set_strangers(self.network.strangers());
+            self.metrics.set_strangers(self.network.strangers(), self.network.crowded_out());
             self.count_seldom().await
         })
     }

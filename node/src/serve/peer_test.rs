@@ -195,7 +195,7 @@ impl Door {
                     }
                     false => {
                         "What answers there is no liaison node, or something in between breaks TLS: let the connection \
-                         through as it is"
+                         through as it is. If it ended at once, its node may be crowded: try again in a minute"
                     }
                 };
                 push(step(Step::Handshake, began, Failed, why.to_string()), Some(remedy));
