@@ -167,8 +167,13 @@ checked_text!(
     Line,
     "text",
     "1 to 200 characters, no line breaks or control characters",
-    |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(breaks_line)
 );
+
+/// Whether a character is no part of a line: control characters, and the separators of lines and paragraphs of Unicode.
+pub(crate) fn breaks_line(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
 
 checked_text!(
     /// Some text for people: 1 to 4,000 characters, no control characters but line breaks.
@@ -273,7 +278,7 @@ mod tests {
     #[test]
     fn text_for_people_has_bounds() {
         assert!("".parse::<Line>().is_err());
-        assert!("a\nb".parse::<Line>().is_err());
+        assert!(["a\nb", "a\u{2028}b", "a\u{2029}b"].iter().all(|text| text.parse::<Line>().is_err()));
         assert!("é".repeat(200).parse::<Line>().is_ok());
         assert!("é".repeat(201).parse::<Line>().is_err());
         assert!("a\nb".parse::<Prose>().is_ok());

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::authority::{BadName, Line, Prose, StateCode, checked_text};
+use crate::authority::{BadName, Line, Prose, StateCode, breaks_line, checked_text};
 use crate::handling::Coded;
 
 /// Most lines of goods on one licence.
@@ -22,7 +22,7 @@ checked_text!(
     "licence number",
     "1 to 64 characters, no control characters",
     |text| (1..=64).contains(&text.chars().count())
-        && !text.chars().any(char::is_control)
+        && !text.chars().any(breaks_line)
         && text.chars().any(char::is_alphanumeric)
 );
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::authority::{BadName, Line, StateCode, checked_text};
+use crate::authority::{BadName, Line, StateCode, breaks_line, checked_text};
 use crate::handling::{Coded, code_list};
 use crate::letters;
 
@@ -19,7 +19,7 @@ checked_text!(
     "mark as seen",
     "1 to 200 characters in NFC, no line breaks or control characters",
     |text| (1..=200).contains(&text.chars().count())
-        && !text.chars().any(char::is_control)
+        && !text.chars().any(breaks_line)
         && letters::is_nfc(text)
 );
 
