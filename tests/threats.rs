@@ -363,7 +363,7 @@ fn a_state_denies_sending_or_answering_and_the_other_proves_what_it_said() {
         let (who, request) = ("okello".parse().expect("an officer"), request.clone());
         let ask = Input::Ask(Box::new(move |node| {
             let gathered = node.gather(exchange, request, who);
-            drop(sender.send(gathered.and_then(|gathered| gathered.pack(node.blobs()))));
+            drop(sender.send(gathered.map(|gathered| gathered.pack(node.blobs()))));
         }));
         pair.round(side, vec![ask], Fate::Whole);
         // From here on the other State and its log are nowhere.

@@ -96,36 +96,37 @@ impl<D: Disk> Node<D> {
 impl Gathered {
     /// Pack it, with what is here of the attachments and fits. That is work for a second where there is much of it: none
     /// that a round should wait for.
-    pub fn pack<D: Disk>(self, blobs: &Blobs<D>) -> Result<Export, Mistake> {
+    pub fn pack<D: Disk>(self, blobs: &Blobs<D>) -> Export {
         let Self { given, peer, via, found, giver } = self;
-        let record = |archive, withheld| {
-            let Given { exchange, purpose, to, by, .. } = given.clone();
-            Record::Export { exchange, peer, purpose, to, by, via, archive, withheld }
+        let (outcome, withheld) = match found {
+            Ok(found) => (found.archive(&given, blobs), Vec::new()),
+            Err(withheld) => (Err(not_given(&withheld, &giver)), withheld),
         };
-        let Found { mut evidence, attachments } = match found {
-            Ok(found) => found,
-            Err(withheld) => {
-                let outcome = Err(not_given(&withheld, &giver));
-                return Ok(Export { record: record(None, withheld), outcome });
-            }
-        };
-        evidence.attachments = contents(blobs, &attachments)?;
-        let files = evidence.files(&given);
+        let archive = outcome.as_ref().ok().map(|archive| Hash::of(archive));
+        let Given { exchange, purpose, to, by, .. } = given;
+        Export { record: Record::Export { exchange, peer, purpose, to, by, via, archive, withheld }, outcome }
+    }
+}
+
+impl Found {
+    /// The file, once it holds.
+    fn archive<D: Disk>(self, given: &Given, blobs: &Blobs<D>) -> Result<Vec<u8>, Mistake> {
+        let Self { mut evidence, attachments } = self;
+        let room = evidence::MAX_FILES.saturating_sub(evidence.files(given).len());
+        evidence.attachments = contents(blobs, &attachments, room)?;
+        let files = evidence.files(given);
         let report = evidence::verify(&files);
         // A State that takes a key back takes back what it says, and not what it said: that is on record, and given out.
         let fails = |claim: &&evidence::Claim| claim.flaw.is_some() && !claim.is_revoked();
         if let Some(claim) = report.claims().iter().find(fails) {
             let flaw = claim.flaw.as_deref().unwrap_or_default();
-            let outcome = Err(Mistake::NotReady(format!(
+            return Err(Mistake::NotReady(format!(
                 "nothing was given out, for it would not hold: {}: {flaw}. If the peer was admitted anew under other \
                  roots, its former key sets are needed; else report this",
                 claim.says
             )));
-            return Ok(Export { record: record(None, Vec::new()), outcome });
         }
-        let archive =
-            evidence::pack(&files).map_err(|flaw| Mistake::NotReady(format!("the evidence: {flaw}")))?;
-        Ok(Export { record: record(Some(Hash::of(&archive)), Vec::new()), outcome: Ok(archive) })
+        evidence::pack(&files).map_err(|flaw| Mistake::NotReady(format!("the evidence: {flaw}")))
     }
 }
 
@@ -211,16 +212,17 @@ fn evidence_of<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> 
     Ok(Evidence { exporter: ours, other: theirs, messages, attachments: BTreeMap::new() })
 }
 
-/// What is here of them, as much as fits, by the names of their files.
+/// What is here of them, as much as fits and `room` files at most, by the names of their files.
 fn contents<D: Disk>(
     blobs: &Blobs<D>,
     attachments: &[Attachment],
+    room: usize,
 ) -> Result<BTreeMap<String, Vec<u8>>, Mistake> {
     let (mut contents, mut bytes) = (BTreeMap::new(), 0);
     for attachment in attachments {
         let length = usize::try_from(attachment.length).unwrap_or(usize::MAX);
         let file = attachment.file_name();
-        let fits = length <= evidence::MAX_ATTACHED - bytes;
+        let fits = length <= evidence::MAX_ATTACHED - bytes && contents.len() < room;
         if contents.contains_key(&file) || !fits || !blobs.holds(attachment) {
             continue;
         }

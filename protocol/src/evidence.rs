@@ -31,8 +31,9 @@ pub const MAX_ARCHIVE: usize = 128 * 1024 * 1024;
 pub const MAX_FILE: usize = 32 * 1024 * 1024;
 /// Most bytes of attachments in it: what is beyond stays out, and the verifier says so.
 pub const MAX_ATTACHED: usize = 96 * 1024 * 1024;
-/// Most files in it.
-pub const MAX_FILES: usize = 1024;
+/// Most files in it: as many small ones as an archive of that size may hold, so that no State can make an exchange too long
+/// to be given out within half a year of refusals.
+pub const MAX_FILES: usize = 64 * 1024;
 
 /// The files of an evidence file by their names, with `/` between folders.
 pub type Files = BTreeMap<String, Vec<u8>>;

@@ -18,7 +18,7 @@ use liaison_protocol::merkle::Hash;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::refusal::Refusal;
-use super::routes::{LONG, for_all, for_holders};
+use super::routes::{for_all, for_holders, takes_long};
 use super::threshold::{Patience, Visitor};
 use super::{HttpError, Operator, Token};
 use crate::metrics::Metrics;
@@ -35,8 +35,8 @@ pub(super) struct Bounds {
     pub(super) at_once: usize,
     /// Time to send the head of a request, and then for the rest of it and the answer.
     pub(super) request: Duration,
-    /// Time for a list of licences.
-    pub(super) import: Duration,
+    /// Time for what takes long, such as a list of licences.
+    pub(super) long: Duration,
     /// Those who follow what changes.
     pub(super) following: usize,
     /// Changes that one of them has not read yet.
@@ -52,7 +52,7 @@ impl Default for Bounds {
             patience: Patience { stranger: Duration::from_secs(60), takes: Duration::from_secs(90) },
             at_once: 256,
             request: Duration::from_secs(30),
-            import: Duration::from_secs(600),
+            long: Duration::from_secs(600),
             following: 32,
             unread: 64,
             idle: Duration::from_secs(60),
@@ -204,13 +204,13 @@ pub(super) async fn receive(
     let _place = door.places.try_acquire().map_err(|_| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way: ask again shortly")
     })?;
-    let imports = LONG.contains(&request.uri().path());
-    let time = if imports { door.bounds.import } else { door.bounds.request };
+    let is_long = takes_long(request.uri().path());
+    let time = if is_long { door.bounds.long } else { door.bounds.request };
     request.extensions_mut().insert(who);
     tokio::time::timeout(time, next.run(request)).await.map_err(|_| {
         Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "no answer in time; an order may take effect yet: ask again, with the same Idempotency-Key",
+            "no answer in time; an order may take effect yet: ask again, and where an Idempotency-Key was given, with the same",
         )
     })
 }

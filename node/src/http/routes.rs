@@ -457,8 +457,10 @@ const ID: &str = "The id, or its beginning: at least 6 characters that no other 
 const CASE: &str = "The name that its trace requests bear";
 
 const TAR: &str = "application/x-tar";
-/// Where whole lists and photographs are put, which takes its time.
-pub(super) const LONG: [&str; 3] = ["/v1/attachments", "/v1/firearms", "/v1/licences"];
+/// Whether whole lists or photographs are put there, or evidence with photographs made, which takes its time.
+pub(super) fn takes_long(path: &str) -> bool {
+    ["/v1/attachments", "/v1/firearms", "/v1/licences"].contains(&path) || path.ends_with("/evidence")
+}
 /// Bytes of an attachment read at a time.
 const DOWNLOAD_STEP: u32 = 64 * 1024;
 /// How much of an evidence file goes out at a time, in bytes.

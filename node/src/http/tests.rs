@@ -554,7 +554,7 @@ fn a_node_that_does_not_answer_keeps_nobody_waiting_for_ever() {
     let bounds = Bounds {
         at_once: 1,
         request: Duration::from_millis(400),
-        import: Duration::from_millis(1),
+        long: Duration::from_millis(1),
         ..Bounds::default()
     };
     rehearse_with(bounds, |visitor| {

@@ -11,6 +11,7 @@ use liaison_protocol::desk::Table;
 use liaison_protocol::entry::IdempotencyKey;
 use liaison_protocol::handling::Coded;
 use liaison_protocol::merkle::Hash;
+use liaison_protocol::message::MessageId;
 use liaison_protocol::operator::{
     Act, ActRequest, AdmitRequest, CaseView, CheckpointView, ConsistencyView, Enclosed, EvidenceRequest,
     ExchangePage, ExchangeSummary, ExchangeView, FirearmsView, ImportView, InclusionView, InstallRequest,
@@ -95,6 +96,29 @@ impl Door {
         });
         self.own.send(Input::Order { request, who, key, answer }).await.map_err(|_| stopping())?;
         heard.await.map_err(|_| stopping())?
+    }
+
+    /// Gather, pack and record the evidence of an exchange.
+    async fn export(
+        self,
+        who: OfficerId,
+        id: String,
+        request: EvidenceRequest,
+    ) -> Result<(MessageId, Vec<u8>), Mistake> {
+        let (exchange, gathered) = self
+            .ask(move |node| {
+                let exchange = node.find_exchange(&id)?;
+                Ok((exchange, node.gather(exchange, request, who)?))
+            })
+            .await?;
+        let blobs = self.blobs.clone();
+        let packed = tokio::task::spawn_blocking(move || gathered.pack(&blobs));
+        let Export { record, outcome } = packed.await.map_err(|_| stopping())?;
+        let (sender, heard) = oneshot::channel();
+        let answer: crate::node::Answer<Folder> = Box::new(move |_, done| drop(sender.send(done)));
+        self.own.send(Input::Export { record, answer }).await.map_err(|_| stopping())?;
+        heard.await.map_err(|_| stopping())??;
+        Ok((exchange, outcome?))
     }
 
     async fn order_on_peer(&self, request: Request, who: OfficerId) -> Result<PeerView, Mistake> {
@@ -368,20 +392,13 @@ impl http::Operator for Door {
         Box::pin(async move {
             let places = self.exporting.clone();
             let place = places.acquire_owned().await.map_err(|_| stopping())?;
-            let (exchange, gathered) = self
-                .ask(move |node| {
-                    let exchange = node.find_exchange(&id)?;
-                    Ok((exchange, node.gather(exchange, request, who)?))
-                })
-                .await?;
-            let blobs = self.blobs.clone();
-            let packed = tokio::task::spawn_blocking(move || gathered.pack(&blobs));
-            let Export { record, outcome } = packed.await.map_err(|_| stopping())??;
-            let (sender, heard) = oneshot::channel();
-            let answer: crate::node::Answer<Folder> = Box::new(move |_, done| drop(sender.send(done)));
-            self.own.send(Input::Export { record, answer }).await.map_err(|_| stopping())?;
-            heard.await.map_err(|_| stopping())??;
-            outcome.map(|content| Archive { exchange, content, place: Box::new(place) })
+            // On its own: it is recorded also if whoever asked has left before it is packed.
+            let door = self.clone();
+            let exported = tokio::spawn(async move {
+                let (exchange, content) = door.export(who, id, request).await?;
+                Ok(Archive { exchange, content, place: Box::new(place) })
+            });
+            exported.await.map_err(|_| stopping())?
         })
     }
 

@@ -7,9 +7,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
+def plain(*lines):  # what others wrote cannot steer the screen
+    return "\n".join("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line) for line in lines)
+
 def must(holds, why):
     if not holds:
-        sys.exit(f"DOES NOT HOLD: {why}")
+        sys.exit(plain(f"DOES NOT HOLD: {why}"))
 
 def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
@@ -56,7 +59,7 @@ def key_sets(name, text):
         must(now["node"] == name.removesuffix("key-sets") + "liaison", f"{name}: of another node")
         if not sets:
             fingerprints.append(sha(payload).hex(" ", 2))
-            print(f"{now['state']}  {now['authority']}\n     fingerprint {fingerprints[-1]}")
+            print(plain(f"{now['state']}  {now['authority']}", f"     fingerprint {fingerprints[-1]}"))
         sets.append(now)
         before = payload
     return sets
@@ -107,7 +110,7 @@ def climb(node, index, last, path, old=None):
     return node, old
 
 # What cannot even be read does not hold either.
-sys.excepthook = lambda kind, flaw, _: print(f"DOES NOT HOLD: malformed ({kind.__name__}: {flaw})", file=sys.stderr)
+sys.excepthook = lambda kind, flaw, _: must(False, f"malformed ({kind.__name__}: {flaw})")
 folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
 files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 sums = [f"{sha(files[name]).hex()}  {name}\n" for name in sorted(files) if name != "SHA256SUMS"]
@@ -144,8 +147,7 @@ for name in sorted(name for name in files if name.endswith(".entry.json")):
                                           cosigned=cosigned, record=record)
 us = {state for (state, _, _), entry in entries.items() if entry["record"]}
 must(len(us) == 1, "the records of one of the two States must be there")
-us = us.pop()
-them = other[us]
+them = other[us := us.pop()]
 must(all(entry["record"] for (state, _, _), entry in entries.items() if state == us), "a record is missing")
 
 for one, next_ in zip(sorted(entries), sorted(entries)[1:]):
@@ -181,21 +183,21 @@ for number, name in enumerate(sorted(name for name in files if name.startswith("
     must(signed(key["pub"], raw64(signature), data.encode()), f"{name}: the seal is broken")
     must(good(chains[sender], key, message["iat"]), f"{name}: the key was not good")
     messages[mid] = dict(message, token=files.pop(name).decode())
-    print(f"\n{name}  {when(message['iat'])}  {sender} to {receiver}: {message['kind']}\n  id {mid}\n"
-          f"  {json.dumps(message['body'], ensure_ascii=False)}")
+    print(plain("", f"{name}  {when(message['iat'])}  {sender} to {receiver}: {message['kind']}", f"  id {mid}",
+                f"  {json.dumps(message['body'], ensure_ascii=False)}"))
     for named in message.get("att", []):
         here = [file for file in files if file.split(".")[0] == "attachments/" + named["digest"]]
         for file in here:
             must(text64(sha(raw64(named["salt"]), files[file])) == named["digest"], f"{file}: not what {name} names")
         attached.update(here)
-        print(f"  attached: {named['name']}: {' '.join(here) or 'not in this file'}")
+        print(plain(f"  attached: {named['name']}: {' '.join(here) or 'not in this file'}"))
     about = {at: entry for at, entry in entries.items() if entry.get("m") == mid}
     for state, kinds in (sender, ["msg.sent"]), (receiver, ["msg.rcvd", "denied"]):
         found = [(at[2], e) for at, e in about.items() if at[0] == state and e["k"] in kinds]
         must(all(entry["p"] == [node[other[state]]] for _, entry in found), f"{name}: an entry for another State")
         for leaf, entry in found:
-            print(f"  {entry['k']:8} entry {leaf} of {state}, {when(entry['t'])}" + (
-                f", under a head cosigned {when(entry['cosigned'])}" if entry["cosigned"] else ""))
+            print(plain(f"  {entry['k']:8} entry {leaf} of {state}, {when(entry['t'])}" + (
+                f", under a head cosigned {when(entry['cosigned'])}" if entry["cosigned"] else "")))
         proven = found or (state == receiver == them and not any(e["k"] == "receipt" for e in about.values()))
         must(proven, f"{name}: not in the log of {state}")
 must(not set(files) - attached, f"no part of the evidence: {sorted(set(files) - attached)}")
@@ -212,8 +214,7 @@ for mid, message in messages.items():
 
 # Nothing is shown that does not belong to it, and the records of the exporter tell the same story.
 for at, entry in entries.items():
-    record, here = entry["record"], "/".join(map(str, at))
-    ours = entry.get("m") in messages
+    record, here, ours = entry["record"], "/".join(map(str, at)), entry.get("m") in messages
     if not record:
         must(ours and entry["k"] in ("msg.sent", "msg.rcvd", "denied"), f"{here}: about no message here")
         continue
@@ -230,5 +231,5 @@ for at, entry in entries.items():
         names = f'"{exchange}"' in json.dumps(record) or (after.get("k"), after.get("m")) == ("msg.sent", exchange)
         told = record.get("exchange") == exchange or record.get("id") in previous
         must(told if entry["k"] == "denied" else names, f"{here}: about another exchange")
-        print(f"\n{here}  {when(entry['t'])}  {entry['k']}\n  {json.dumps(record, ensure_ascii=False)}")
+        print(plain("", f"{here}  {when(entry['t'])}  {entry['k']}", f"  {json.dumps(record, ensure_ascii=False)}"))
 print("\nEVERYTHING HOLDS, if the fingerprints above are those of the two States. Later messages may exist.")
