@@ -18,7 +18,9 @@ use liaison_protocol::exchange::Exchange;
 use liaison_protocol::licence::LicenceNo;
 use liaison_protocol::merkle::{Hash, LeafIndex};
 use liaison_protocol::message::MessageId;
-use liaison_protocol::operator::{AdmitRequest, Enclosed, Mistake, OpenRequest, Opening, Question, Rules};
+use liaison_protocol::operator::{
+    AdmitRequest, Enclosed, ExchangeView, Mistake, OpenRequest, Opening, Question, Rules,
+};
 
 use crate::dice::Dice;
 use crate::officers;
@@ -285,6 +287,11 @@ impl Pair {
     pub fn exchange(&mut self, side: usize, id: &MessageId) -> Option<Exchange> {
         let at_hand = self.nodes[side].exchange(id, Timestamp(NEW_MONTH))?;
         Some(Arc::unwrap_or_clone(at_hand.exchange))
+    }
+
+    /// An exchange as a node shows it to its officers.
+    pub fn exchange_view(&mut self, side: usize, id: &MessageId) -> Result<ExchangeView, Mistake> {
+        self.nodes[side].exchange_view(id, Timestamp(NEW_MONTH))
     }
 
     /// Nothing in either log is there twice, refused, or strange: so it is between two honest nodes.

@@ -584,6 +584,22 @@ fn a_peer_names_no_more_attachments_than_may_be_still_to_come() {
     let said = pair.round(0, Vec::new(), Fate::Whole).expect("whole");
     carry(&mut pair, 0, said);
     assert_eq!((pair.exchanges(1).len(), wanted(&pair)), (FULL + 2, MAX_WANTED));
+
+    // Whoever looks for it reads that it will not come by itself; of what is left it is said that it was lost.
+    let mut told = Vec::new();
+    for exchange in pair.exchanges(1) {
+        let view = pair.exchange_view(1, &exchange).expect("it is there");
+        let all = view.timeline.into_iter().flat_map(|item| item.attachments);
+        told.extend(all.filter_map(|view| view.trouble));
+    }
+    let count = |words: &str| told.iter().filter(|said| said.contains(words)).count();
+    let gone = 2 * attachment::MAX_ATTACHMENTS;
+    assert_eq!(
+        count("ask the other authority to send it anew"),
+        gone,
+        "fetched and taken away, or lost: {told:?}"
+    );
+    assert_eq!(count(why), attachment::MAX_ATTACHMENTS, "{told:?}");
 }
 
 #[test]

@@ -389,6 +389,11 @@ impl<D: Disk> Node<D> {
         }
     }
 
+    /// What is known of an attachment of `peer`'s messages, if it is still to be fetched.
+    pub fn awaited(&mut self, peer: &NodeId, digest: &Hash) -> Option<Wanted> {
+        with_desk!(self, |desk, shelf| desk.awaited(&shelf, peer, digest))
+    }
+
     /// Whether `peer` may fetch the attachment of that digest: a message of ours to it names it.
     pub fn gave(&mut self, peer: &NodeId, digest: &Hash) -> bool {
         // Nor does it fetch once its key set has expired: then it may deliver a newer one, and nothing else.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use liaison_protocol::attachment::Attachment;
-use liaison_protocol::authority::{Line, StateCode, Timestamp};
+use liaison_protocol::authority::{Line, NodeId, StateCode, Timestamp};
 use liaison_protocol::case::{self, Hop};
 use liaison_protocol::merkle::{Hash, LeafIndex, consistency_proof, inclusion_proof};
 use liaison_protocol::message::MessageId;
@@ -86,11 +86,14 @@ impl<D: Disk> Node<D> {
         let exchange = at_hand.exchange;
         let standing = exchange.standing();
         let mut timeline = exchange.timeline();
-        let lane = self.lane(exchange.peer());
-        for view in timeline.iter_mut().flat_map(|item| &mut item.attachments) {
-            view.here = self.blobs().holds(&view.attachment);
-            let why = lane.and_then(|lane| lane.not_fetched.get(&view.attachment.digest));
-            view.trouble = why.filter(|_| !view.here).cloned();
+        for item in &mut timeline {
+            let is_theirs = item.from != exchange.side();
+            for view in &mut item.attachments {
+                view.here = self.blobs().holds(&view.attachment);
+                if !view.here && is_theirs {
+                    view.trouble = self.why_not_here(exchange.peer(), &view.attachment.digest);
+                }
+            }
         }
         Ok(ExchangeView {
             summary: exchange.summary(at_hand.due),
@@ -102,6 +105,21 @@ impl<D: Disk> Node<D> {
             proposal: at_hand.proposal,
             timeline,
         })
+    }
+
+    /// Why an attachment of `peer`'s is not here, if something is known of it.
+    fn why_not_here(&mut self, peer: &NodeId, digest: &Hash) -> Option<String> {
+        // Who is no peer now is not asked.
+        self.desk().peer(peer)?;
+        let lane = self.lane(peer);
+        let why = lane.and_then(|lane| lane.not_fetched.get(digest)).cloned();
+        match self.awaited(peer, digest) {
+            None => Some("it is not asked for any more: ask the other authority to send it anew".into()),
+            Some(wanted) if wanted.is_lost => {
+                why.or_else(|| Some("the other node does not hold it any more".into()))
+            }
+            Some(_) => why,
+        }
     }
 
     /// An attachment of a message in an exchange, once it is here.

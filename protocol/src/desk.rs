@@ -391,13 +391,22 @@ impl Desk {
         }
     }
 
-    /// A message of `peer`'s that names so many attachments is taken: what is lost makes room for them.
-    pub fn make_room(&self, shelf: &mut impl Shelf, peer: &NodeId, named: usize) {
+    /// A message of `peer`'s that names so many attachments is taken: what is lost makes room for them. Returns what is not
+    /// asked for any more.
+    pub fn make_room(&self, shelf: &mut impl Shelf, peer: &NodeId, named: usize) -> Vec<Hash> {
         let wanted = self.wanted(shelf, peer, MAX_WANTED);
         let beyond = (wanted.len() + named).saturating_sub(MAX_WANTED);
-        for lost in wanted.into_iter().filter(|wanted| wanted.is_lost).take(beyond) {
-            Self::has_fetched(shelf, peer, &lost.attachment.digest);
+        let lost = wanted.into_iter().filter(|wanted| wanted.is_lost);
+        let given_up: Vec<Hash> = lost.map(|lost| lost.attachment.digest).take(beyond).collect();
+        for digest in &given_up {
+            Self::has_fetched(shelf, peer, digest);
         }
+        given_up
+    }
+
+    /// Whether the attachment of that digest is still asked for of `peer`, and what is known of it then.
+    pub fn awaited(&self, shelf: &impl Shelf, peer: &NodeId, digest: &Hash) -> Option<Wanted> {
+        read(shelf.get(Table::Wanted, &peer_key(peer, digest.as_bytes())))
     }
 
     /// Whether so many more attachments of `peer`'s may be still to come.

@@ -311,7 +311,9 @@ impl<D: Disk> Node<D> {
                 let (of, exchange) = (verified.id(), verified.exchange());
                 let named = verified.message().attachments.len();
                 if named > 0 {
-                    with_desk!(self, |desk, shelf| desk.make_room(&mut shelf, from, named));
+                    let given_up = with_desk!(self, |desk, shelf| desk.make_room(&mut shelf, from, named));
+                    let lane = self.lanes.entry(from.clone()).or_default();
+                    lane.not_fetched.retain(|digest, _| !given_up.contains(digest));
                     self.naming.insert(from.clone());
                 }
                 let leaf = self.record(record, Some(verified));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::ScopedJoinHandle;
 
 use liaison_protocol::authority::{By, Line, NodeId, OfficerId, Timestamp};
-use liaison_protocol::desk::{Desk, MAX_WANTED};
+use liaison_protocol::desk::Desk;
 use liaison_protocol::entry::{Record, Staged, Written};
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::merkle::{Hash, LeafIndex};
@@ -192,14 +192,9 @@ impl<D: Disk> Node<D> {
     fn forget_fetched(&mut self) {
         let peers: Vec<NodeId> = self.desk.peers().map(|(peer, _)| peer.clone()).collect();
         for peer in peers {
-            loop {
-                let mut wanted = self.wanted(&peer, 2 * MAX_WANTED);
-                wanted.retain(|wanted| self.blobs.holds(&wanted.attachment));
-                if wanted.is_empty() {
-                    break;
-                }
-                for here in wanted {
-                    let digest = here.attachment.digest;
+            for wanted in self.wanted(&peer, usize::MAX) {
+                if self.blobs.holds(&wanted.attachment) {
+                    let digest = wanted.attachment.digest;
                     with_desk!(self, |_desk, shelf| Desk::has_fetched(&mut shelf, &peer, &digest));
                 }
             }
