@@ -98,11 +98,16 @@ fn the_unit_does_not_try_again_where_only_a_person_can_help() {
         config.replace("\"info\"", "\"===\""),
         config.replace("listen = \"127.0.0.1", "listen = \"0.0.0.0"),
         config.replace("certificate.pem", "other.pem"),
+        config.replace("/ip4/127.0.0.1/tcp", "/dns4/localhost/tcp"),
     ] {
         assert_ne!(wrong, config);
         fs::write(ken.at("liaison.toml"), wrong).expect("ours");
-        let (code, said) = ends(&mut ken.command());
-        assert_eq!(code, Some(78), "{said}");
+        let (code, said_by_run) = ends(&mut ken.command());
+        assert_eq!(code, Some(78), "{said_by_run}");
+        // Whoever checks before is told the same.
+        let mut check = Command::new(program("liaison-node"));
+        let (code, said) = ends(check.args(["check", "--config"]).arg(ken.at("liaison.toml")));
+        assert_eq!((code, said), (Some(78), said_by_run));
     }
     fs::write(ken.at("liaison.toml"), config).expect("ours");
     let (code, said) = ends(ken.command().env("SSLKEYLOGFILE", "/dev/null"));

@@ -40,7 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 use zeroize::Zeroizing;
 
 use document::{Document, loosen_codes};
-use door::{Bounds, Door, MOST_UPLOADS, holders, router};
+use door::{Bounds, Door, Holder, MOST_UPLOADS, holders, router};
 use routes::{for_all, for_holders};
 use threshold::Threshold;
 
@@ -198,8 +198,20 @@ pub struct Settings {
     pub key: PathBuf,
     /// Who may come in.
     pub tokens: Vec<Token>,
-    /// What is counted, and told to those who may come in.
-    pub metrics: Metrics,
+}
+
+impl Settings {
+    /// Whether the door can open with these, but for the address, which another program may hold.
+    pub fn check(&self) -> Result<(), HttpError> {
+        self.look().map(drop)
+    }
+
+    fn look(&self) -> Result<(Vec<Holder>, rustls::ServerConfig), HttpError> {
+        if !self.allow_remote && !self.listen.ip().is_loopback() {
+            return Err(HttpError::Remote(self.listen));
+        }
+        Ok((holders(&self.tokens)?, tls(&self.certificate, &self.key)?))
+    }
 }
 
 /// A bearer token. It has no `Debug`, so that it cannot be printed by chance.
@@ -258,20 +270,28 @@ impl Server {
     }
 }
 
-/// Open the door to `operator`. Returns once connections are taken.
-pub async fn start<O: Operator>(settings: Settings, operator: Arc<O>) -> Result<Server, HttpError> {
-    open_door(settings, operator, Bounds::default())
+/// Open the door to `operator`, count what comes through it, and tell what is counted to those who may come in. Returns once
+/// connections are taken.
+pub async fn start<O: Operator>(
+    settings: Settings,
+    metrics: Metrics,
+    operator: Arc<O>,
+) -> Result<Server, HttpError> {
+    open_door(settings, metrics, operator, Bounds::default())
 }
 
-fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) -> Result<Server, HttpError> {
-    let Settings { listen, allow_remote, certificate, key, tokens, metrics } = settings;
-    if !allow_remote && !listen.ip().is_loopback() {
-        return Err(HttpError::Remote(listen));
-    }
+fn open_door(
+    settings: Settings,
+    metrics: Metrics,
+    operator: Arc<dyn Operator>,
+    bounds: Bounds,
+) -> Result<Server, HttpError> {
+    let (holders, tls) = settings.look()?;
+    let listen = settings.listen;
     let closing = watch::Sender::new(false);
     let door = Arc::new(Door {
         operator,
-        holders: holders(tokens)?,
+        holders,
         places: Semaphore::new(bounds.at_once),
         import: Semaphore::new(1),
         uploads: Semaphore::new(MOST_UPLOADS),
@@ -281,7 +301,7 @@ fn open_door(settings: Settings, operator: Arc<dyn Operator>, bounds: Bounds) ->
         bounds,
         document: openapi(),
     });
-    let tls = axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(tls(&certificate, &key)?));
+    let tls = axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(tls));
     let broken = |source| HttpError::Address { listen, source };
     let listener = TcpListener::bind(listen).map_err(broken)?;
     let address = listener.local_addr().map_err(broken)?;

@@ -23,7 +23,7 @@ use crate::keys::{KeyError, Keys, Named, random};
 use crate::log::Place;
 use crate::marker;
 use crate::node::{Node, NodeError};
-use crate::peers;
+use crate::peers::{self, NotAnAddress};
 use crate::system::HELP_WITH_FILES;
 
 /// Name of the configuration file in a node's folder.
@@ -60,8 +60,8 @@ pub struct Birth {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// An address is not one.
-    #[error("{0}")]
-    Address(String),
+    #[error(transparent)]
+    Address(#[from] NotAnAddress),
     /// The configuration cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -96,6 +96,20 @@ pub enum InitError {
         "{0} holds both the certificate and the key of the API: name two files in [api], then make them anew"
     )]
     OneFile(PathBuf),
+    /// There is no folder to make another in.
+    #[error("{0} is no folder that is there: look at the path once more, or make that one first")]
+    NoFolder(PathBuf),
+    /// The operators' door would be open to other machines.
+    #[error(
+        "--api {0}: other machines may reach that, and the certificate made here is for this machine alone. Make the node \
+         at a loopback address such as 127.0.0.1:4711; how to open its door to others says OPERATING.md"
+    )]
+    Remote(SocketAddr),
+    /// The root keys would lie with the others.
+    #[error(
+        "{0}: root keys do not belong in the node's folder, but off this machine: name another folder with --roots"
+    )]
+    RootsWithin(PathBuf),
     /// The State's code is not in the code list.
     #[error("{0} is not a State's code of ISO 3166-1 alpha-3 (nor EUE): see https://www.iso.org/obp")]
     NoSuchState(StateCode),
@@ -106,8 +120,14 @@ pub fn make(birth: &Birth, now: Timestamp) -> Result<Fingerprint, InitError> {
     if birth.state.as_str() != "EUE" && rust_iso3166::from_alpha3(birth.state.as_str()).is_none() {
         return Err(InitError::NoSuchState(birth.state.clone()));
     }
-    for address in birth.listen.iter().chain(&birth.addrs) {
-        peers::check_address(address).map_err(|why| InitError::Address(why.to_string()))?;
+    birth.listen.iter().try_for_each(|address| peers::check_listening(address))?;
+    birth.addrs.iter().try_for_each(|address| peers::check_address(address))?;
+    if !birth.api.ip().is_loopback() {
+        return Err(InitError::Remote(birth.api));
+    }
+    let full = |folder: &PathBuf| std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+    if full(&birth.roots).starts_with(full(&birth.folder)) {
+        return Err(InitError::RootsWithin(birth.roots.clone()));
     }
     for folder in [&birth.folder, &birth.roots] {
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -247,9 +267,7 @@ pub fn renew(
     {
         return Err(InitError::NoSuchKey(kid.clone()));
     }
-    for address in addrs.iter().flatten() {
-        peers::check_address(address).map_err(|why| InitError::Address(why.to_string()))?;
-    }
+    addrs.iter().flatten().try_for_each(|address| peers::check_address(address))?;
     let expires = now.plus(MAX_LIFE);
     let mut set = chain.current().clone();
     set.version += 1;
@@ -344,10 +362,7 @@ pub fn renew_certificate(api: &Api, now: Timestamp) -> Result<(), InitError> {
 /// Write a profile of the command `liaison` to the new folder `folder`: where the operators' door is, its certificate, and
 /// the token in the file `token`.
 pub fn make_profile(api: &Api, token: &Path, folder: &Path) -> Result<(), InitError> {
-    if folder.exists() {
-        return Err(InitError::Exists(folder.into()));
-    }
-    let full = std::path::absolute(folder).map_err(|source| InitError::Io { path: folder.into(), source })?;
+    let full = check_profile(folder)?;
     // The first folder that is made, and what it is made in: whose that is, gets it.
     let made = full.ancestors().take_while(|above| !above.exists()).last().unwrap_or(&full);
     let read = |path: &Path| fs::read(path).map_err(|source| InitError::Io { path: path.into(), source });
@@ -355,6 +370,18 @@ pub fn make_profile(api: &Api, token: &Path, folder: &Path) -> Result<(), InitEr
     secret_file(&full.join("token"), &Zeroizing::new(read(token)?))?;
     secret_file(&full.join("client.toml"), client(api.listen, "certificate.pem", "token").as_bytes())?;
     hand_over(made, made.parent().unwrap_or(made))
+}
+
+/// The full path of a profile that may be made. It and the folder it is in may be new, and no more: a mistyped home is not
+/// made.
+pub fn check_profile(folder: &Path) -> Result<PathBuf, InitError> {
+    if folder.exists() {
+        return Err(InitError::Exists(folder.into()));
+    }
+    let full = std::path::absolute(folder).map_err(|source| InitError::Io { path: folder.into(), source })?;
+    let [above, further] = [1, 2].map(|up| full.ancestors().nth(up).unwrap_or(Path::new("/")));
+    let there = if above.exists() { above } else { further };
+    if there.is_dir() { Ok(full) } else { Err(InitError::NoFolder(there.into())) }
 }
 
 /// How the command `liaison` reaches a node.
@@ -441,6 +468,24 @@ mod tests {
         let slip = Birth { contact: too_many.clone(), ..birth.clone() };
         let why = make(&slip, Timestamp(1_764_000_000)).expect_err("four are the most").to_string();
         assert!(why.contains("at most 4 phones"), "{why}");
+        let with = |change: fn(&mut Birth)| {
+            let mut slip = birth.clone();
+            change(&mut slip);
+            make(&slip, Timestamp(1_764_000_000)).expect_err("a slip").to_string()
+        };
+        for (slip, hint) in [
+            (
+                (|birth| birth.addrs = vec!["/ip4/0.0.0.0/tcp/4710".into()]) as fn(&mut Birth),
+                "lead to a machine",
+            ),
+            (|birth| birth.listen = vec!["/dns4/liaison.example.ke/tcp/4710".into()], "listens at"),
+            (|birth| birth.api = ([0, 0, 0, 0], 4711).into(), "loopback address"),
+            (|birth| birth.roots = birth.folder.join("keys/roots"), "--roots"),
+            (|birth| birth.roots = birth.folder.clone(), "--roots"),
+        ] {
+            let said = with(slip);
+            assert!(said.contains(hint), "{said}");
+        }
         assert_eq!(below(kept.path()).len(), 1, "the folder alone");
 
         make(&birth, Timestamp(1_764_000_000)).expect("a node");
@@ -449,6 +494,28 @@ mod tests {
         let slip = Renewal { rotate: true, contact: too_many, ..Renewal::default() };
         renew(&config, &birth.roots, slip, Timestamp(1_764_000_100)).expect_err("four are the most");
         assert_eq!(below(kept.path()), before, "nor a message key that no key set lists");
+    }
+
+    #[test]
+    fn a_mistyped_home_is_not_made() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| kept.path().join(path);
+        fs::create_dir(at("okello")).expect("a home");
+        fs::write(at("okello/file"), "").expect("a file");
+        assert_eq!(
+            check_profile(&at("okello/.config/liaison")).expect("it may be made"),
+            at("okello/.config/liaison")
+        );
+        assert_eq!(check_profile(&at("okello/liaison")).expect("it may be made"), at("okello/liaison"));
+        for (slip, named) in [
+            ("okelo/.config/liaison", "okelo is no folder"),
+            ("okello/file/liaison", "okello/file is no folder"),
+            ("okello/file", "nothing is ever overwritten"),
+            ("okello", "nothing is ever overwritten"),
+        ] {
+            let said = check_profile(&at(slip)).expect_err(slip).to_string();
+            assert!(said.contains(named), "{said}");
+        }
     }
 
     /// Only root can give something away; as another user this shows that all is still ours.

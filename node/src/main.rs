@@ -10,7 +10,7 @@ use clap::{Args as ArgGroup, CommandFactory, Parser, Subcommand};
 use liaison_manual::Manual;
 use liaison_node::config::{Config, ConfigError, Format, Trace};
 use liaison_node::demo;
-use liaison_node::init::{self, Birth, CONFIG, InitError, Renewal, Service};
+use liaison_node::init::{self, Birth, CONFIG, Renewal, Service};
 use liaison_node::serve::{self, RunError};
 use liaison_node::supervisor;
 use liaison_node::system;
@@ -382,7 +382,9 @@ fn make(birth: &Birth, qr: bool) -> Outcome {
 
 fn check(path: &Path) -> Outcome {
     refuse_key_log()?;
-    let found = serve::prepare(our(path)?)?.check()?;
+    let config = our(path)?;
+    filter(&config.trace)?;
+    let found = serve::prepare(config)?.check()?;
     for line in found {
         say!("{line}");
     }
@@ -432,13 +434,15 @@ fn renew(config: &Path, roots: &Path, renewal: Renewal, out: &Path) -> Outcome {
 fn token(config: &Path, holder: &OfficerId, profile: Option<&Path>) -> Outcome {
     let config = Config::read(config)?;
     // First, so that no token is in force which nobody was handed.
-    if let Some(profile) = profile.filter(|profile| profile.exists()) {
-        return Err(InitError::Exists(profile.into()).into());
-    }
+    profile.map(init::check_profile).transpose()?;
     let path = init::make_token(&config.api.tokens, holder)?;
+    if let Some(profile) = profile {
+        init::make_profile(&config.api, &path, profile).inspect_err(|_| {
+            let _ = std::fs::remove_file(&path);
+        })?;
+    }
     say!("{}", path.display());
     if let Some(profile) = profile {
-        init::make_profile(&config.api, &path, profile)?;
         say!("{}: to be handed to {holder}, who alone may read it", profile.display());
     }
     say!("It is in force from the node's next start.");
@@ -520,10 +524,13 @@ async fn told_to_stop() {
     }
 }
 
+fn filter(settings: &Trace) -> Result<EnvFilter, RunError> {
+    EnvFilter::try_new(&settings.filter).map_err(|error| RunError::NotOurs(format!("trace.filter: {error}")))
+}
+
 fn trace(settings: &Trace) -> Outcome {
-    let filter = EnvFilter::try_new(&settings.filter)
-        .map_err(|error| RunError::NotOurs(format!("trace.filter: {error}")))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter(settings)?).with_writer(std::io::stderr);
     match settings.format {
         Format::Json => subscriber.json().init(),
         Format::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -69,7 +69,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-pub use self::address::{Destination, NotAnAddress, check_address};
+pub use self::address::{Destination, NotAnAddress, check_address, check_listening};
 pub use self::handle::{Network, PeerAddress};
 pub use self::identity::{NotAPeerId, TransportKey, check_peer_id, peer_id_of};
 pub use self::settings::{NetworkError, Settings};

@@ -173,21 +173,28 @@ impl Running {
 pub struct Prepared {
     config: Config,
     keys: Keys,
-    tokens: Vec<http::Token>,
+    api: http::Settings,
     disk: Folder,
     lock: File,
 }
 
-/// Read keys, tokens and the licence list, and take the data folder for ourselves.
+/// Read what the configuration names, refuse what cannot be, and take the data folder for ourselves.
 pub fn prepare(config: Config) -> Result<Prepared, RunError> {
     let keys = Keys::read(&config.keys)?;
-    let tokens = read_tokens(&config.api.tokens)?;
+    let api = http::Settings {
+        listen: config.api.listen,
+        allow_remote: config.api.allow_remote,
+        certificate: config.api.certificate.clone(),
+        key: config.api.key.clone(),
+        tokens: read_tokens(&config.api.tokens)?,
+    };
+    api.check()?;
     let disk = Folder::new(&config.data);
     let lock = lock(&config.data)?;
     for address in &config.listen {
-        peers::check_address(address).map_err(NetworkError::Address)?;
+        peers::check_listening(address).map_err(NetworkError::Address)?;
     }
-    Ok(Prepared { config, keys, tokens, disk, lock })
+    Ok(Prepared { config, keys, api, disk, lock })
 }
 
 fn lock(data: &Path) -> Result<File, RunError> {
@@ -266,7 +273,7 @@ fn read_tokens(folder: &Path) -> Result<Vec<http::Token>, RunError> {
 impl Prepared {
     /// Open log and index, the index rebuilt from the log where it lags.
     fn open(self, progress: impl FnMut(u64, u64)) -> Result<(Node<Folder>, Spiller<Folder>, Rest), RunError> {
-        let Self { config, keys, tokens, disk, lock } = self;
+        let Self { config, keys, api, disk, lock } = self;
         let place = place_of(&config.node, 1, &keys);
         let rows: Arc<dyn Rows> = Arc::new(Recent::new(Sled::open(&config.data.join("index"))?));
         let identity = TransportKey::new(keys.transport.key.seed());
@@ -283,7 +290,7 @@ impl Prepared {
             signed,
         };
         let (node, spiller) = Node::open(disk.clone(), parts, progress)?;
-        Ok((node, spiller, Rest { config, tokens, disk, lock, rows, identity }))
+        Ok((node, spiller, Rest { config, api, disk, lock, rows, identity }))
     }
 
     /// After a restore: record that two officers made sure that this is the newest copy, and let it be signed again.
@@ -299,7 +306,7 @@ impl Prepared {
 
     /// Open everything a run would open, and tell what was found.
     pub fn check(self) -> Result<Vec<String>, RunError> {
-        let tokens = self.tokens.len();
+        let tokens = self.api.tokens.len();
         let (node, _, rest) = self.open(|_, _| ())?;
         let mut found = vec![
             format!(
@@ -339,7 +346,7 @@ impl Prepared {
 /// What a run needs beside the node itself.
 struct Rest {
     config: Config,
-    tokens: Vec<http::Token>,
+    api: http::Settings,
     disk: Folder,
     lock: File,
     rows: Arc<dyn Rows>,
@@ -462,16 +469,7 @@ pub async fn start(prepared: Prepared) -> Result<Running, RunError> {
         index: rest.config.data.join("index"),
         counted: Arc::default(),
     };
-    let api = &rest.config.api;
-    let settings = http::Settings {
-        listen: api.listen,
-        allow_remote: api.allow_remote,
-        certificate: api.certificate.clone(),
-        key: api.key.clone(),
-        tokens: rest.tokens,
-        metrics,
-    };
-    let door = http::start(settings, Arc::new(door)).await?;
+    let door = http::start(rest.api, metrics, Arc::new(door)).await?;
     Ok(Running { api: door.address(), listening, door, network, stop: own_in, ended })
 }
 

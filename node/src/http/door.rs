@@ -76,27 +76,28 @@ pub(super) struct Door {
     pub(super) document: String,
 }
 
+/// Who may come in, by the digest of his token.
 pub(super) struct Holder {
     who: OfficerId,
     digest: Hash,
 }
 
 /// Keep only the digests. A token that could be guessed, or that two hold, lets nobody in.
-pub(super) fn holders(tokens: Vec<Token>) -> Result<Vec<Holder>, HttpError> {
+pub(super) fn holders(tokens: &[Token]) -> Result<Vec<Holder>, HttpError> {
     let mut holders: Vec<Holder> = Vec::new();
     for Token { holder, secret } in tokens {
         let digest = Hash::of(secret.as_bytes());
         if secret.len() < MIN_TOKEN || !secret.bytes().all(|b| b.is_ascii_graphic()) {
             let why = "is not one of ours, which have at least 32 visible ASCII characters: make it with `liaison-node token`";
-            return Err(HttpError::Token { holder, why });
+            return Err(HttpError::Token { holder: holder.clone(), why });
         }
         if holders.iter().any(|other| other.digest == digest) {
             return Err(HttpError::Token {
-                holder,
+                holder: holder.clone(),
                 why: "belongs to another holder too: take one of the two files away, and make a token with `liaison-node token`",
             });
         }
-        holders.push(Holder { who: holder, digest });
+        holders.push(Holder { who: holder.clone(), digest });
     }
     Ok(holders)
 }

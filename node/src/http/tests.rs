@@ -695,7 +695,7 @@ fn the_door_opens_on_loopback_only_and_with_good_tokens_only() {
     let refused = |spoil: fn(&mut Settings)| {
         let mut settings = settings(folder.path());
         spoil(&mut settings);
-        match runtime.block_on(start(settings, Arc::new(Bureau::default()))) {
+        match runtime.block_on(start(settings, Metrics::default(), Arc::new(Bureau::default()))) {
             Ok(_) => panic!("the door is open"),
             Err(error) => error.to_string(),
         }
@@ -716,7 +716,8 @@ fn the_door_opens_on_loopback_only_and_with_good_tokens_only() {
     let mut remote = settings(folder.path());
     remote.listen = ([0, 0, 0, 0], 0).into();
     remote.allow_remote = true;
-    let server = runtime.block_on(start(remote, Arc::new(Bureau::default()))).expect("allowed");
+    let server =
+        runtime.block_on(start(remote, Metrics::default(), Arc::new(Bureau::default()))).expect("allowed");
     runtime.block_on(server.shutdown());
 }
 

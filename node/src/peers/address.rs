@@ -1,20 +1,60 @@
 //! Where a node is found: addresses as key sets and our own settings list them.
 
+use std::net::IpAddr;
+
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
-/// Check that `text` is an address we can dial or, where it holds a number, listen at.
+/// Check that others may be told `text`, to reach us there.
 pub fn check_address(text: &str) -> Result<(), NotAnAddress> {
-    parse_address(text).map(drop)
+    let to = Destination::of(text)?;
+    let is_host = match to.host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
+        Ok(IpAddr::V6(ip)) => !(ip.is_unspecified() || ip.is_multicast()),
+        Err(_) => is_name(&to.host),
+    };
+    let flaw = NotAnAddress { text: text.into(), why: "does not lead to a machine: others dial it" };
+    if is_host && to.port != 0 { Ok(()) } else { Err(flaw) }
 }
 
-/// The text is not an address of a node.
+/// Check that we may listen at `text`.
+pub fn check_listening(text: &str) -> Result<(), NotAnAddress> {
+    match Destination::of(text)?.is_name {
+        false => Ok(()),
+        true => Err(NotAnAddress {
+            text: text.into(),
+            why: "is no number: a node listens at one of this machine's, or at all with 0.0.0.0",
+        }),
+    }
+}
+
+/// A name of a machine (RFC 1123, section 2.1); one label will do, in the house.
+fn is_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(is_label)
+}
+
+/// The text is not an address of a node, or not one for what it is to do.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is not a node's address: write /ip4/192.0.2.7/tcp/4710, /ip6/2001:db8::7/tcp/4710 or \
-     /dns4/liaison.example.ke/tcp/4710, and nothing after the port; for QUIC, udp/4710/quic-v1 in place of tcp/4710"
+    "`{text}` {why}. Write /ip4/192.0.2.7/tcp/4710, /ip6/2001:db8::7/tcp/4710 or /dns4/liaison.example.ke/tcp/4710, and \
+     nothing after the port; for QUIC, udp/4710/quic-v1 in place of tcp/4710"
 )]
-pub struct NotAnAddress(String);
+pub struct NotAnAddress {
+    text: String,
+    why: &'static str,
+}
+
+impl NotAnAddress {
+    fn new(text: &str) -> Self {
+        Self { text: text.into(), why: "is not a node's address" }
+    }
+}
 
 /// Where an address leads.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,7 +75,7 @@ impl Destination {
     /// Where `address` leads.
     pub fn of(address: &str) -> Result<Self, NotAnAddress> {
         let parsed = parse_address(address)?;
-        let flaw = || NotAnAddress(address.into());
+        let flaw = || NotAnAddress::new(address);
         let mut parts = parsed.iter();
         let (host, is_name, only_v4) = match parts.next().ok_or_else(flaw)? {
             Protocol::Ip4(ip) => (ip.to_string(), false, None),
@@ -56,7 +96,7 @@ impl Destination {
 
 pub(super) fn parse_address(text: &str) -> Result<Multiaddr, NotAnAddress> {
     use Protocol::{Dns, Dns4, Dns6, Ip4, Ip6, QuicV1, Tcp, Udp};
-    let flaw = || NotAnAddress(text.into());
+    let flaw = || NotAnAddress::new(text);
     let address: Multiaddr = text.parse().map_err(|_| flaw())?;
     let mut parts = address.iter();
     let host = parts.next();
@@ -64,5 +104,48 @@ pub(super) fn parse_address(text: &str) -> Result<Multiaddr, NotAnAddress> {
     match (parts.next(), parts.next(), parts.next()) {
         (Some(Tcp(_)), None, None) | (Some(Udp(_)), Some(QuicV1), None) if is_host => Ok(address),
         _ => Err(flaw()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_told_where_a_machine_is() {
+        for good in [
+            "/ip4/192.0.2.7/tcp/4710",
+            "/ip4/127.0.0.1/tcp/4710",
+            "/ip6/2001:db8::7/udp/4710/quic-v1",
+            "/dns4/liaison.example.ke/tcp/4710",
+            "/dns/node-1/tcp/1",
+        ] {
+            check_address(good).unwrap_or_else(|error| panic!("{error}"));
+        }
+        for bad in [
+            "/ip4/0.0.0.0/tcp/4710",
+            "/ip4/224.0.0.1/tcp/4710",
+            "/ip4/255.255.255.255/tcp/4710",
+            "/ip4/192.0.2.7/tcp/0",
+            "/ip6/::/tcp/4710",
+            "/ip6/ff02::1/udp/4710/quic-v1",
+            "/dns4/a..b/tcp/4710",
+            "/dns4/-a.example/tcp/4710",
+            "/dns4/a_b.example/tcp/4710",
+            "/dns6/liaison example/tcp/4710",
+            "/ip4/192.0.2.7/tcp/4710/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA",
+        ] {
+            let said = check_address(bad).expect_err(bad).to_string();
+            assert!(said.contains(bad) && said.contains("Write /ip4/192.0.2.7/tcp/4710"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_node_listens_at_numbers() {
+        for good in ["/ip4/0.0.0.0/tcp/4710", "/ip6/::/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"] {
+            check_listening(good).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let said = check_listening("/dns4/liaison.example.ke/tcp/4710").expect_err("a name").to_string();
+        assert!(said.contains("0.0.0.0"), "{said}");
     }
 }

@@ -9,7 +9,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm};
 
-use super::address::parse_address;
+use super::address::{check_listening, parse_address};
 use super::handle::Shared;
 use super::settings::NetworkError;
 use super::swarm::Protocols;
@@ -24,6 +24,7 @@ pub(super) async fn listen(
     let failed = |text: &str, why: String| NetworkError::Listen { address: text.into(), why };
     // All of them first: a plain socket for `::` would collide with what we ourselves hold at `0.0.0.0`.
     for text in addresses {
+        check_listening(text)?;
         refuse_shared_port(&parse_address(text)?).map_err(|error| failed(text, error.to_string()))?;
     }
     let mut awaited = HashSet::new();
@@ -54,7 +55,7 @@ fn refuse_shared_port(address: &Multiaddr) -> io::Result<()> {
     let ip: IpAddr = match parts.next() {
         Some(Protocol::Ip4(ip)) => ip.into(),
         Some(Protocol::Ip6(ip)) => ip.into(),
-        _ => return Err(io::Error::other("a node listens at a number, not at a name")),
+        _ => return Err(io::Error::from(io::ErrorKind::AddrNotAvailable)),
     };
     match parts.next() {
         Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),

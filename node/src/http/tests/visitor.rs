@@ -117,7 +117,6 @@ pub(super) fn settings(folder: &FilePath) -> Settings {
         certificate: folder.join("api.pem"),
         key: folder.join("api.key"),
         tokens: vec![token("okello", 7), token("customs-1", 8)],
-        metrics: Metrics::default(),
     }
 }
 
@@ -135,7 +134,9 @@ pub(super) fn rehearse_with(bounds: Bounds, play: impl FnOnce(&Visitor)) {
         .with_no_client_auth();
     let bureau = Arc::new(Bureau::default());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let server = runtime.block_on(async { open_door(settings, bureau.clone(), bounds) }).expect("open");
+    let server = runtime
+        .block_on(async { open_door(settings, Metrics::default(), bureau.clone(), bounds) })
+        .expect("open");
     play(&Visitor {
         address: server.address(),
         tls: Arc::new(tls),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use liaison_node::config::Config;
-use liaison_node::peers::{Destination, check_address, check_peer_id};
+use liaison_node::peers::{Destination, check_address, check_listening, check_peer_id};
 use liaison_node::register::{Firearms, Licences};
 use liaison_protocol::authority::StateCode;
 use liaison_protocol::merkle::Hash;
@@ -38,11 +38,10 @@ pub(crate) fn register(bytes: &[u8]) {
 /// An address or an identity, as key sets list them.
 pub(crate) fn address(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    assert_eq!(
-        check_address(text).is_ok(),
-        Destination::of(text).is_ok(),
-        "it can be dialled, and leads nowhere"
-    );
+    let to = Destination::of(text);
+    assert!(to.is_ok() || check_address(text).is_err(), "others are told of it, and it leads nowhere");
+    let listens = to.is_ok_and(|to| !to.is_name);
+    assert_eq!(check_listening(text).is_ok(), listens, "a node listens at numbers");
     if check_peer_id(text).is_ok() {
         assert!(check_address(text).is_err());
     }
