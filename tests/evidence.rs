@@ -29,6 +29,9 @@ struct Held {
 /// Whom Peru names.
 const PERSON: &str = "Canaria Zwitscher";
 
+/// Turns what follows around on a screen.
+const STEERS: char = '\u{202e}';
+
 /// What Peru encloses.
 const SCAN: &[u8] = b"\x89PNG, as far as anyone here looks at it";
 
@@ -57,7 +60,7 @@ fn held() -> Held {
     let acts = [
         json!({"act": "acknowledge", "unit": "Registry", "expected": "2026-12-24", "officer": "okello"}),
         json!({"act": "answer", "outcome": {"answer": "VALID", "valid_until": "2030-01-01"}}),
-        json!({"act": "correct", "outcome": {"answer": "REVOKED"}, "reason": "the wrong page"}),
+        json!({"act": "correct", "outcome": {"answer": "REVOKED"}, "reason": format!("the wrong {STEERS}page")}),
     ];
     for act in &acts {
         ken.api().act(&by_officer, act);
@@ -148,7 +151,10 @@ fn strangers_verify_what_either_side_gives() {
             assert!(verified.status.success(), "{}", said(&verified));
             let text = said(&verified);
             assert!(text.contains("the evidence holds") && text.contains("those you gave"), "{text}");
-            assert!(text.contains("cosigned by") && !text.contains("NO "), "{text}");
+            assert!(
+                text.contains("cosigned by") && !text.contains("NO ") && !text.contains(STEERS),
+                "{text}"
+            );
             let report = verify(&["--json"]);
             let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");
             assert_eq!((&report["holds"], report["exchange"].as_str()), (&json!(true), Some(id.as_str())));
@@ -171,7 +177,8 @@ fn strangers_verify_what_either_side_gives() {
                 let text = said(&checked);
                 assert!(checked.status.success() && text.contains("EVERYTHING HOLDS"), "{text}");
                 let told = fingerprints.iter().all(|fingerprint| text.contains(fingerprint.as_str()));
-                assert!(told, "{text}");
+                assert!(told && !text.contains(STEERS), "{text}");
+                assert_eq!(text.contains("the wrong \\u202epage"), *id == held.by_officer, "{text}");
             }
             outsiders_verify_the_messages(&folder);
         }
