@@ -81,19 +81,18 @@ impl Handshakes {
     ) -> BoxFuture<'static, io::Result<Proven>> {
         let (end, ending) = AbortHandle::new_pair();
         let is_quic = from.iter().any(|part| matches!(part, Protocol::Udp(_)));
-        let mut waiting = self.lock();
-        let (number, goes) = waiting.enter(Handshake { place: place_of(from), is_quic, end });
+        let (number, goes) = self.lock().enter(Handshake { place: place_of(from), is_quic, end });
         if let Some(goes) = goes {
             goes.abort();
             self.shared.crowded_out.fetch_add(1, Ordering::Relaxed);
-            if waiting.has_to_say_so() {
+            let has_to_say_so = self.lock().has_to_say_so();
+            if has_to_say_so {
                 tracing::warn!(
                     "more connect at once than there are places: the oldest handshakes make room. If peers do not get in, \
                      let only their addresses through the firewall"
                 );
             }
         }
-        drop(waiting);
         let place = Taken { handshakes: Arc::clone(self), number };
         async move {
             let _place = place;
