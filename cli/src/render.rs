@@ -81,6 +81,7 @@ pub(crate) fn peer(view: &PeerView) -> String {
     let contact: Vec<_> =
         view.contact.phones.iter().chain(&view.contact.emails).map(ToString::to_string).collect();
     let on = |on| if on { "on" } else { "off" };
+    let addresses = view.addresses.join(", ");
     let mut rows = vec![
         ("node", view.node.to_string()),
         ("State", view.state.to_string()),
@@ -90,6 +91,7 @@ pub(crate) fn peer(view: &PeerView) -> String {
         ("fingerprint", view.fingerprint.clone()),
         ("admitted", format!("{}, compared by {}", view.admitted, view.channel)),
         ("key set", format!("version {}, expires {}", view.key_set_version, view.key_set_expires)),
+        ("addresses", if addresses.is_empty() { "none: it connects to us".to_owned() } else { addresses }),
         ("standing", standing_in_full(view.standing).to_owned()),
         ("connected", if view.connected { "yes" } else { "no" }.to_owned()),
         ("undelivered", format!("{} messages without its receipt", grouped(view.undelivered))),
@@ -459,6 +461,7 @@ pub(crate) mod tests {
             fingerprint: view.fingerprint,
             key_set_version: 2,
             key_set_expires: view.key_set_expires,
+            addresses: vec!["/ip4/192.0.2.2/tcp/4710".to_owned()],
             standing: PeerStanding::Active,
             admitted: Timestamp(BORN),
             channel: "note verbale 12/2026".parse().expect("a line"),
@@ -580,6 +583,7 @@ contact      none given
 fingerprint  2696 e962 15d2 e8a6 b299 081a 7f96 511e 3dcd 3985 c9ff d5c9 bf45 d8d7 fcb5 a315
 admitted     2026-09-21 14:13:20Z, compared by note verbale 12/2026
 key set      version 2, expires 2026-10-03 04:00:00Z
+addresses    /ip4/192.0.2.2/tcp/4710
 standing     active
 connected    yes
 undelivered  0 messages without its receipt

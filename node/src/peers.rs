@@ -12,9 +12,9 @@
 //!
 //! **What bounds it.** Of each protocol, a node has one frame of ours on its way and one of its own in our hands,
 //! whatever number of identities and connections it has; frames have a ceiling and grow only with bytes that came.
-//! Connections, handshakes and streams are counted and limited; of handshakes, the oldest make room. When nobody takes the events of mail, the task
-//! stops reading the network until somebody does. QUIC has its own share of the handshakes: who sends from a forged
-//! address, which TCP does not allow, cannot keep TCP's places.
+//! Connections, handshakes and streams are counted and limited; of handshakes the oldest make room, strangers' before
+//! peers'. When nobody takes the events of mail, the task stops reading the network until somebody does. TCP and QUIC
+//! have places of their own: who sends from a forged address, which TCP does not allow, cannot keep TCP's.
 //!
 //! **QUIC beside TCP.** Both prove the same identity in the same TLS handshake. Where a peer lists addresses of both, they
 //! are dialled together and the first to answer is taken: where UDP is blocked, TCP is.

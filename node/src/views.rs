@@ -54,6 +54,7 @@ impl<D: Disk> Node<D> {
             fingerprint: peer.chain().fingerprint().to_string(),
             key_set_version: set.version,
             key_set_expires: set.expires,
+            addresses: set.addrs.clone(),
             standing: peer.standing(now),
             admitted: peer.admitted(),
             channel: peer.channel().clone(),

@@ -1,6 +1,6 @@
 //! Where a node is found: addresses as key sets and our own settings list them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
@@ -8,27 +8,39 @@ use libp2p::multiaddr::Protocol;
 /// Check that others may be told `text`, to reach us there.
 pub fn check_address(text: &str) -> Result<(), NotAnAddress> {
     let to = Destination::of(text)?;
-    let is_host = match to.host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
-        Ok(IpAddr::V6(ip)) => !(ip.is_unspecified() || ip.is_multicast()),
-        Err(_) => is_name(&to.host),
+    let is_machine = match to.number() {
+        None => is_name(&to.host),
+        // "This network" of RFC 1122, section 3.2.1.3, and what belongs to one link, lead nowhere from elsewhere.
+        Some(ip) if is_one_machines(ip) => match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.octets()[0] != 0 && !ip.is_link_local(),
+            IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_unicast_link_local(),
+        },
+        Some(_) => false,
     };
     let flaw = NotAnAddress { text: text.into(), why: "does not lead to a machine: others dial it" };
-    if is_host && to.port != 0 { Ok(()) } else { Err(flaw) }
+    if is_machine && to.port != 0 { Ok(()) } else { Err(flaw) }
 }
 
 /// Check that we may listen at `text`.
 pub fn check_listening(text: &str) -> Result<(), NotAnAddress> {
-    match Destination::of(text)?.is_name {
-        false => Ok(()),
-        true => Err(NotAnAddress {
+    match Destination::of(text)?.number() {
+        Some(ip) if is_one_machines(ip) => Ok(()),
+        _ => Err(NotAnAddress {
             text: text.into(),
-            why: "is no number: a node listens at one of this machine's, or at all with 0.0.0.0",
+            why: "is no number of a machine: a node listens at one of this machine's, or at all with 0.0.0.0",
         }),
     }
 }
 
-/// A name of a machine (RFC 1123, section 2.1); one label will do, in the house.
+/// Not many machines' at once, nor reserved (RFC 1112, section 4).
+fn is_one_machines(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.octets()[0] < 224,
+        IpAddr::V6(ip) => !ip.is_multicast(),
+    }
+}
+
+/// A name of a machine (RFC 1123, section 2.1), whose last label is no number; one label will do, in the house.
 fn is_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -36,7 +48,9 @@ fn is_name(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(is_label)
+    let mut labels = text.strip_suffix('.').unwrap_or(text).split('.');
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 253 && labels.clone().all(is_label) && !labels.next_back().is_some_and(is_number)
 }
 
 /// The text is not an address of a node, or not one for what it is to do.
@@ -92,6 +106,38 @@ impl Destination {
         };
         Ok(Self { host, is_name, only_v4, port, is_quic })
     }
+
+    fn number(&self) -> Option<IpAddr> {
+        self.host.parse().ok().filter(|_| !self.is_name)
+    }
+}
+
+/// Where a connection comes from: an address, or of IPv6 the network, for a machine has as many addresses in it as it
+/// likes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Place(IpAddr);
+
+impl Place {
+    /// The place of an address by number.
+    pub(super) fn of(address: &Multiaddr) -> Option<Self> {
+        match address.iter().next()? {
+            Protocol::Ip4(ip) => Some(Self(ip.into())),
+            Protocol::Ip6(ip) => Some(Self(within(ip, 64))),
+            _ => None,
+        }
+    }
+
+    /// What one holder is given (RFC 6177): of IPv6, 48 bits.
+    pub(super) fn site(self) -> Self {
+        match self.0 {
+            IpAddr::V4(_) => self,
+            IpAddr::V6(ip) => Self(within(ip, 48)),
+        }
+    }
+}
+
+fn within(ip: Ipv6Addr, bits: u32) -> IpAddr {
+    Ipv6Addr::from_bits(ip.to_bits() >> (128 - bits) << (128 - bits)).into()
 }
 
 pub(super) fn parse_address(text: &str) -> Result<Multiaddr, NotAnAddress> {
@@ -127,7 +173,13 @@ mod tests {
             "/ip4/224.0.0.1/tcp/4710",
             "/ip4/255.255.255.255/tcp/4710",
             "/ip4/192.0.2.7/tcp/0",
+            "/ip4/0.1.2.3/tcp/4710",
+            "/ip4/169.254.1.2/tcp/4710",
+            "/ip4/240.0.0.1/tcp/4710",
             "/ip6/::/tcp/4710",
+            "/ip6/::ffff:0.0.0.0/tcp/4710",
+            "/ip6/fe80::1/tcp/4710",
+            "/dns4/192.0.2.7/tcp/4710",
             "/ip6/ff02::1/udp/4710/quic-v1",
             "/dns4/a..b/tcp/4710",
             "/dns4/-a.example/tcp/4710",
@@ -145,7 +197,23 @@ mod tests {
         for good in ["/ip4/0.0.0.0/tcp/4710", "/ip6/::/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"] {
             check_listening(good).unwrap_or_else(|error| panic!("{error}"));
         }
-        let said = check_listening("/dns4/liaison.example.ke/tcp/4710").expect_err("a name").to_string();
-        assert!(said.contains("0.0.0.0"), "{said}");
+        for bad in [
+            "/dns4/liaison.example.ke/tcp/4710",
+            "/dns4/127.0.0.1/tcp/1",
+            "/ip4/255.255.255.255/tcp/1",
+            "/ip6/ff02::1/tcp/1",
+        ] {
+            let said = check_listening(bad).expect_err(bad).to_string();
+            assert!(said.contains("at all with 0.0.0.0"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_place() {
+        let place = |text: &str| Place::of(&text.parse().expect("an address"));
+        assert_eq!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8::ffff:2/tcp/2"));
+        assert_ne!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8:0:1::1/tcp/1"));
+        assert_ne!(place("/ip4/192.0.2.1/tcp/1"), place("/ip4/192.0.2.2/tcp/1"));
+        assert_eq!(place("/dns4/liaison.example.ke/tcp/1"), None);
     }
 }

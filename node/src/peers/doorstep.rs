@@ -1,8 +1,8 @@
 //! The doorstep: how many handshakes may be under way before anybody knows whose they are.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +16,15 @@ use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, Trans
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, Transport};
 
+use super::address::Place;
 use super::handle::Shared;
 
 type Proven = (PeerId, StreamMuxerBox);
 
 /// A transport whose incoming handshakes are counted. Nobody knows yet who they are: without a limit of its own, one
 /// machine could hold all the places there are. Where there is none left, the oldest handshake of the fullest address
-/// makes room, so who comes from many addresses keeps out only those who are slower than all of it.
+/// makes room, and strangers before peers: who comes from where a peer is found, or was last, is a stranger to nobody.
+/// TCP and QUIC do not share places, for over QUIC anybody may name any address.
 pub(super) struct Doorstep {
     transport: Boxed<Proven>,
     handshakes: Arc<Handshakes>,
@@ -80,16 +82,18 @@ impl Handshakes {
         upgrade: BoxFuture<'static, io::Result<Proven>>,
     ) -> BoxFuture<'static, io::Result<Proven>> {
         let (end, ending) = AbortHandle::new_pair();
+        let place = Place::of(from);
+        let is_stranger = !place.is_some_and(|place| self.shared.is_peers_place(&place));
         let is_quic = from.iter().any(|part| matches!(part, Protocol::Udp(_)));
-        let (number, goes) = self.lock().enter(Handshake { place: place_of(from), is_quic, end });
+        let (number, goes) = self.lock().enter(Handshake { place, is_stranger, is_quic, end });
         if let Some(goes) = goes {
             goes.abort();
             self.shared.crowded_out.fetch_add(1, Ordering::Relaxed);
             let has_to_say_so = self.lock().has_to_say_so();
             if has_to_say_so {
                 tracing::warn!(
-                    "more connect at once than there are places: the oldest handshakes make room. If peers do not get in, \
-                     let only their addresses through the firewall"
+                    "more connect at once than there are places: the oldest handshakes make room. If a new peer does not \
+                     get in, let only peers' addresses through the firewall"
                 );
             }
         }
@@ -129,7 +133,8 @@ struct Waiting {
 }
 
 struct Handshake {
-    place: Option<IpAddr>,
+    place: Option<Place>,
+    is_stranger: bool,
     is_quic: bool,
     end: AbortHandle,
 }
@@ -144,6 +149,28 @@ impl Waiting {
         (number, goes.map(|goes| goes.end))
     }
 
+    /// The oldest of the same place if that has its share. If there is none left in all, the oldest of the place that
+    /// has most, strangers first; of strangers over IPv6 those of one site count together, for a site has 65,536.
+    fn who_goes_for(&self, comer: &Handshake) -> Option<u64> {
+        let alike: Vec<_> = self.all.iter().filter(|(_, other)| other.is_quic == comer.is_quic).collect();
+        let mut of_its_place = alike.iter().filter(|(_, other)| other.place == comer.place);
+        if of_its_place.clone().count() >= MAX_FROM_ONE {
+            return of_its_place.next().map(|(number, _)| **number);
+        }
+        if alike.len() < if comer.is_quic { MAX_QUIC } else { MAX_TCP } {
+            return None;
+        }
+        let mut crowds = HashMap::<(bool, Option<Place>), (usize, u64)>::new();
+        for (number, Handshake { place, is_stranger, .. }) in alike {
+            let crowd = if *is_stranger { place.map(Place::site) } else { *place };
+            crowds.entry((*is_stranger, crowd)).or_insert((0, *number)).0 += 1;
+        }
+        let fullest = |((is_stranger, _), (count, oldest)): &(_, (usize, u64))| {
+            (*is_stranger, *count, Reverse(*oldest))
+        };
+        crowds.into_iter().max_by_key(fullest).map(|(_, (_, oldest))| oldest)
+    }
+
     /// Once a minute.
     fn has_to_say_so(&mut self) -> bool {
         let has_to = self.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
@@ -152,42 +179,16 @@ impl Waiting {
         }
         has_to
     }
-
-    /// The oldest of the same address if that has its share; over QUIC, and at last in all, the oldest of the address
-    /// that has most.
-    fn who_goes_for(&self, comer: &Handshake) -> Option<u64> {
-        let fullest = |counts: &dyn Fn(&Handshake) -> bool, most: usize| {
-            let mut of = HashMap::<Option<IpAddr>, (usize, u64)>::new();
-            for (number, handshake) in self.all.iter().filter(|(_, handshake)| counts(handshake)) {
-                of.entry(handshake.place).or_insert((0, *number)).0 += 1;
-            }
-            let sum = of.values().map(|(count, _)| count).sum::<usize>();
-            let goes = of.into_values().max_by_key(|(count, oldest)| (*count, u64::MAX - oldest));
-            goes.filter(|_| sum >= most).map(|(_, oldest)| oldest)
-        };
-        fullest(&|other| other.place == comer.place, MAX_FROM_ONE)
-            .or_else(|| fullest(&|other| other.is_quic && comer.is_quic, MAX_QUIC))
-            .or_else(|| fullest(&|_| true, MAX_HANDSHAKES))
-    }
 }
 
-/// The address a connection comes from; of IPv6 the network, for a machine has as many addresses in it as it likes.
-fn place_of(from: &Multiaddr) -> Option<IpAddr> {
-    match from.iter().next()? {
-        Protocol::Ip4(ip) => Some(ip.into()),
-        Protocol::Ip6(ip) => Some(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into()),
-        _ => None,
-    }
-}
+/// Handshakes under way over TCP with who knows whom.
+const MAX_TCP: usize = 128;
 
-/// Handshakes under way with who knows whom.
-const MAX_HANDSHAKES: usize = 128;
-
-/// Of these, from one address: more than a State has nodes.
-pub(super) const MAX_FROM_ONE: usize = 8;
-
-/// Of these, over QUIC, whose senders may name any address: TCP keeps its places.
+/// The same over QUIC.
 const MAX_QUIC: usize = 64;
+
+/// Of either, from one place: more than a State has nodes.
+pub(super) const MAX_FROM_ONE: usize = 8;
 
 /// How often at most it is said that there are too many.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -197,11 +198,12 @@ mod tests {
     use super::*;
 
     /// Somebody comes: its number, its end, and whether nobody had to make room.
-    fn comes(waiting: &mut Waiting, from: &str) -> (u64, AbortHandle, bool) {
+    fn comes(waiting: &mut Waiting, from: &str, is_stranger: bool) -> (u64, AbortHandle, bool) {
         let from: Multiaddr = from.parse().expect("an address");
         let (end, _) = AbortHandle::new_pair();
         let is_quic = from.to_string().contains("/udp/");
-        let (number, goes) = waiting.enter(Handshake { place: place_of(&from), is_quic, end: end.clone() });
+        let comer = Handshake { place: Place::of(&from), is_stranger, is_quic, end: end.clone() };
+        let (number, goes) = waiting.enter(comer);
         if let Some(goes) = &goes {
             goes.abort();
         }
@@ -209,42 +211,75 @@ mod tests {
     }
 
     #[test]
-    fn who_forges_addresses_over_quic_leaves_room_for_tcp() {
+    fn who_forges_addresses_over_quic_takes_no_place_of_tcp() {
         let mut waiting = Waiting::default();
-        let (_, tcp, _) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1");
-        for number in 0..4 * MAX_QUIC {
-            let from = format!("/ip4/198.51.{}.{}/udp/1/quic-v1", number / 250, number % 250);
-            assert_eq!(comes(&mut waiting, &from).2, number < MAX_QUIC);
+        let (_, tcp, _) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1", true);
+        for _ in 0..2 * MAX_FROM_ONE {
+            comes(&mut waiting, "/ip4/203.0.113.9/udp/1/quic-v1", true);
         }
-        assert!(comes(&mut waiting, "/ip4/203.0.113.10/tcp/1").2);
-        assert!(!tcp.is_aborted() && MAX_QUIC < MAX_HANDSHAKES);
+        for number in 0..4 * MAX_QUIC {
+            comes(
+                &mut waiting,
+                &format!("/ip4/198.51.{}.{}/udp/1/quic-v1", number / 250, number % 250),
+                true,
+            );
+        }
         assert_eq!(waiting.all.values().filter(|handshake| handshake.is_quic).count(), MAX_QUIC);
+        for number in 1..MAX_TCP {
+            assert!(comes(&mut waiting, &format!("/ip4/203.0.113.{}/tcp/1", 10 + number), true).2);
+        }
+        assert!(!tcp.is_aborted());
     }
 
     #[test]
     fn who_comes_from_many_addresses_makes_room_for_who_comes_from_one() {
         let mut waiting = Waiting::default();
         let mut dalliers = Vec::new();
-        for number in 0..MAX_HANDSHAKES {
-            let (_, end, had_room) = comes(&mut waiting, &format!("/ip4/198.51.100.{}/tcp/1", number / 7));
+        for number in 0..MAX_TCP {
+            let (_, end, had_room) =
+                comes(&mut waiting, &format!("/ip4/198.51.100.{}/tcp/1", number / 7), true);
             assert!(had_room);
             dalliers.push(end);
         }
-        let (number, peer, had_room) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1");
+        let (number, comer, had_room) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1", true);
         assert!(!had_room && waiting.all.contains_key(&number));
         assert!(dalliers[0].is_aborted(), "the oldest of the first address of seven");
         assert_eq!(dalliers.iter().filter(|end| end.is_aborted()).count(), 1);
-        for number in 0..10 * MAX_HANDSHAKES {
-            comes(&mut waiting, &format!("/ip4/198.51.100.{}/tcp/2", number % 20));
+        for number in 0..10 * MAX_TCP {
+            comes(&mut waiting, &format!("/ip4/198.51.100.{}/tcp/2", number % 20), true);
         }
-        assert!(!peer.is_aborted(), "it has less than any of those");
-        assert_eq!(waiting.all.len(), MAX_HANDSHAKES);
+        assert!(!comer.is_aborted(), "it has less than any of those");
+        assert_eq!(waiting.all.len(), MAX_TCP);
     }
 
     #[test]
-    fn an_address_has_its_share_and_its_newest_count() {
+    fn strangers_from_anywhere_make_room_before_a_peer_does() {
         let mut waiting = Waiting::default();
-        let ends: Vec<_> = (0..=MAX_FROM_ONE).map(|_| comes(&mut waiting, "/ip4/192.0.2.1/tcp/1")).collect();
+        let peers: Vec<_> =
+            (0..MAX_FROM_ONE).map(|_| comes(&mut waiting, "/ip4/203.0.113.9/tcp/1", false)).collect();
+        for number in 0..10 * MAX_TCP {
+            comes(&mut waiting, &format!("/ip4/198.51.{}.{}/tcp/1", number / 250, number % 250), true);
+        }
+        assert!(peers.iter().all(|(_, end, _)| !end.is_aborted()));
+        assert_eq!(waiting.all.len(), MAX_TCP);
+    }
+
+    #[test]
+    fn a_site_of_ipv6_crowds_out_only_itself() {
+        let mut waiting = Waiting::default();
+        let (_, other, _) = comes(&mut waiting, "/ip6/2001:db8:2::1/tcp/1", true);
+        let (_, second, _) = comes(&mut waiting, "/ip6/2001:db8:2::2/tcp/1", true);
+        for number in 0..4 * MAX_TCP {
+            comes(&mut waiting, &format!("/ip6/2001:db8:1:{number:x}::1/tcp/1"), true);
+        }
+        assert!(!other.is_aborted() && !second.is_aborted());
+    }
+
+    #[test]
+    fn a_place_has_its_share_and_its_newest_count() {
+        let mut waiting = Waiting::default();
+        let ends: Vec<_> =
+            (0..=MAX_FROM_ONE).map(|_| comes(&mut waiting, "/ip4/192.0.2.1/tcp/1", false)).collect();
         assert_eq!(waiting.all.len(), MAX_FROM_ONE);
         let gone: Vec<_> = ends.iter().map(|(_, end, _)| end.is_aborted()).collect();
         assert!(gone[0] && gone[1..].iter().all(|gone| !gone));
@@ -256,13 +291,5 @@ mod tests {
         assert_eq!([(); 3].map(|()| waiting.has_to_say_so()), [true, false, false]);
         waiting.said = Instant::now().checked_sub(SAY_AGAIN + Duration::from_secs(1));
         assert_eq!([(); 2].map(|()| waiting.has_to_say_so()), [true, false]);
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_place() {
-        let place = |text: &str| place_of(&text.parse().expect("an address"));
-        assert_eq!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8::ffff:2/tcp/2"));
-        assert_ne!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8:0:1::1/tcp/1"));
-        assert_ne!(place("/ip4/192.0.2.1/tcp/1"), place("/ip4/192.0.2.2/tcp/1"));
     }
 }

@@ -1,11 +1,13 @@
 //! The handle of the network, and what it and the task share: orders in, and what can be seen of the task.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use liaison_protocol::authority::NodeId;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::address::Place;
 use super::frames::Kind;
 use super::told::{Failure, Reply};
 
@@ -106,6 +108,7 @@ pub(super) enum Order {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     listening: RwLock<Vec<String>>,
+    peers_places: RwLock<HashSet<Place>>,
     pub(super) strangers: AtomicU64,
     pub(super) crowded_out: AtomicU64,
     pub(super) stop: Notify,
@@ -114,5 +117,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn change_listening(&self, change: impl FnOnce(&mut Vec<String>)) {
         change(&mut self.listening.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether an admitted peer is found there, or was there last.
+    pub(super) fn is_peers_place(&self, place: &Place) -> bool {
+        self.peers_places.read().unwrap_or_else(PoisonError::into_inner).contains(place)
+    }
+
+    pub(super) fn set_peers_places(&self, places: HashSet<Place>) {
+        *self.peers_places.write().unwrap_or_else(PoisonError::into_inner) = places;
     }
 }

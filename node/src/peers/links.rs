@@ -1,14 +1,15 @@
 //! Connections with admitted peers: as they come, and as they end.
 
-use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
 
+use super::address::Place;
 use super::peer::{Link, MAX_LINKS, Outgoing, Peer};
 use super::room::Room;
 use super::told::Event;
 
 impl<E: From<Event>> Room<E> {
-    pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId) {
+    pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId, at: &Multiaddr) {
         // The roster may have changed since the handshake ended; then this connection is already being cut.
         let Some(node) = self.owners.get(&id).cloned() else { return };
         let peer = self.roster.get_mut(&node).expect("every owner is on the roster");
@@ -24,6 +25,12 @@ impl<E: From<Event>> Room<E> {
             });
         }
 
+        let at = Place::of(at);
+        if at.is_some() && at != peer.was_at {
+            peer.was_at = at;
+            self.say_where_peers_are();
+        }
+
         let elders: Vec<ConnectionId> =
             self.links.iter().filter(|(_, link)| link.node == node).map(|(elder, _)| *elder).collect();
         self.links.insert(connection, Link { node: node.clone(), id, heard: false });
@@ -33,6 +40,13 @@ impl<E: From<Event>> Room<E> {
             // What a power cut or a forgetful firewall left behind must not keep a peer out.
             self.cut(elders[0]);
         }
+    }
+
+    /// Who comes from there is no stranger.
+    pub(super) fn say_where_peers_are(&self) {
+        let places =
+            |peer: &Peer| peer.addrs.iter().filter_map(Place::of).chain(peer.was_at).collect::<Vec<_>>();
+        self.shared.set_peers_places(self.roster.values().flat_map(places).collect());
     }
 
     /// End a connection now.

@@ -5,6 +5,7 @@ use libp2p::request_response::{InboundRequestId, OutboundRequestId};
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 
+use super::address::Place;
 use super::frames::Kind;
 use super::told::Failure;
 
@@ -14,6 +15,8 @@ pub(super) struct Peer {
     /// Its identities; the one that answered last is first.
     pub(super) ids: Vec<PeerId>,
     pub(super) addrs: Vec<Multiaddr>,
+    /// Where its last connection came from, or went.
+    pub(super) was_at: Option<Place>,
     pub(super) mail: Way,
     pub(super) blob: Way,
 }

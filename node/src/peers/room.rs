@@ -86,11 +86,11 @@ impl<E: From<Event>> Room<E> {
         match event {
             SwarmEvent::Behaviour(ProtocolsEvent::Mail(event)) => self.on_frame(Kind::Mail, event),
             SwarmEvent::Behaviour(ProtocolsEvent::Blob(event)) => self.on_frame(Kind::Blob, event),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 if let Some((_, outcome)) = self.tries.remove(&connection_id) {
                     let _ = outcome.send(Ok(()));
                 }
-                self.on_connected(peer_id, connection_id);
+                self.on_connected(peer_id, connection_id, endpoint.get_remote_address());
             }
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?cause, "a connection ended");

@@ -51,7 +51,9 @@ impl<E: From<Event>> Room<E> {
 
         for (node, mut before) in std::mem::replace(&mut self.roster, admitted) {
             match self.roster.get_mut(&node) {
-                Some(peer) => (peer.mail, peer.blob) = (before.mail, before.blob),
+                Some(peer) => {
+                    (peer.mail, peer.blob, peer.was_at) = (before.mail, before.blob, before.was_at);
+                }
                 None => {
                     for (kind, _) in before.ways().into_iter().filter(|(_, way)| way.outgoing.is_some()) {
                         self.tell(kind, Event::Failed { to: node.clone(), why: Failure::NoSuchPeer });
@@ -59,6 +61,7 @@ impl<E: From<Event>> Room<E> {
                 }
             }
         }
+        self.say_where_peers_are();
     }
 }
 

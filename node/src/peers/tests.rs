@@ -13,8 +13,8 @@ use std::{
 use futures::StreamExt as _;
 use liaison_protocol::authority::NodeId;
 use liaison_protocol::blob;
-use libp2p::SwarmBuilder;
 use libp2p::swarm::{SwarmEvent, dummy};
+use libp2p::{Multiaddr, SwarmBuilder};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -25,6 +25,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+use super::address::Place;
 use super::doorstep::MAX_FROM_ONE;
 use super::transport::HANDSHAKE_TIMEOUT;
 use super::*;
@@ -401,6 +402,32 @@ async fn a_stranger_who_dallies_holds_few_places_and_keeps_nobody_out() {
         let ended = timeout(Duration::from_secs(3), dallier.read_to_end(&mut bytes)).await;
         assert!(ended.is_ok(), "nobody keeps a place for long");
     }
+}
+
+#[tokio::test]
+async fn who_comes_from_where_a_peer_is_or_was_is_no_stranger() {
+    let (mut ken, per) = (Node::start("KEN", 1).await, Node::start("PER", 2).await);
+    let here: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().expect("an address");
+    let place = Place::of(&here).expect("a number");
+    let (network, to) = (per.network.clone(), per.name.clone());
+    ken.network.admit(vec![per.listed()]);
+    per.network.admit(vec![listed(ken.name.as_str(), &[1], &[])]);
+    per.echo_on();
+    assert!(!network.shared.is_peers_place(&place), "no address of it is listed, and it was never here");
+    assert_eq!(ken.ask(&to, vec![1]).await, Ok(vec![1]));
+    assert!(network.shared.is_peers_place(&place), "it was here");
+    let until = |admitted: Vec<PeerAddress>, is_known: bool| {
+        network.admit(admitted);
+        let network = network.clone();
+        async move {
+            while network.shared.is_peers_place(&place) != is_known {
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    let in_time = Duration::from_secs(10);
+    timeout(in_time, until(Vec::new(), false)).await.expect("a peer that was removed is a stranger");
+    timeout(in_time, until(vec![ken.listed()], true)).await.expect("its key set lists it");
 }
 
 #[tokio::test]

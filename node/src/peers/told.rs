@@ -88,7 +88,7 @@ pub enum Failure {
     /// The other node ended the connection before it said anything on it.
     #[error(
         "the other node ends our connections before a word is said: it has most likely not admitted us, \
-         or does not know our present identity"
+         or does not know our present identity; or more knock at it than it has places for"
     )]
     Refused,
     /// The response did not come in time.

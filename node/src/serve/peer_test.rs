@@ -249,13 +249,19 @@ impl Door {
             }
             Some(Err(why)) => {
                 let (which, remedy) = match &why {
-                    Failure::Refused => (
-                        Step::Protocol,
-                        format!(
-                            "Ask its authority to admit this node, and read out our fingerprint: {}",
-                            known.our_fingerprint
-                        ),
-                    ),
+                    Failure::Refused => {
+                        let ours = &known.our_fingerprint;
+                        let remedy = match view.head_cosigned {
+                            None => format!(
+                                "Ask its authority to admit this node, and read out our fingerprint: {ours}"
+                            ),
+                            Some(_) => format!(
+                                "It has admitted us before. Too many may knock at it: try again in a minute. If it stays \
+                                 so, ask its authority whether it has our newest key set; our fingerprint: {ours}"
+                            ),
+                        };
+                        (Step::Protocol, remedy)
+                    }
                     Failure::NotSpoken(_) => {
                         (Step::Protocol, "Agree with its authority on who updates the program".into())
                     }

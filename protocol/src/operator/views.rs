@@ -71,6 +71,9 @@ pub struct PeerView {
     pub key_set_version: u64,
     /// When that expires.
     pub key_set_expires: Timestamp,
+    /// Where it listens, as that key set lists it; none of a node that only connects to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// Whether it may deliver messages, and why not.
     pub standing: PeerStanding,
     /// When it was admitted.
