@@ -4,7 +4,7 @@
 //! refuses every file that was altered, taken away, or put in from another exchange: not because of the sums, which
 //! anyone can make again, but because something that a State signed does not fit.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -28,6 +28,9 @@ struct Held {
 
 /// Whom Peru names.
 const PERSON: &str = "Canaria Zwitscher";
+
+/// A unit whose name no Western code page has.
+const CYRILLIC: &str = "Регистар";
 
 /// Turns what follows around on a screen.
 const STEERS: char = '\u{202e}';
@@ -58,7 +61,7 @@ fn held() -> Held {
         (arrived && ken.api().exchange(&by_officer).timeline[0].attachments[0].here).then_some(())
     });
     let acts = [
-        json!({"act": "acknowledge", "unit": "Registry", "expected": "2026-12-24", "officer": "okello"}),
+        json!({"act": "acknowledge", "unit": CYRILLIC, "expected": "2026-12-24", "officer": "okello"}),
         json!({"act": "answer", "outcome": {"answer": "VALID", "valid_until": "2030-01-01"}}),
         json!({"act": "correct", "outcome": {"answer": "REVOKED"}, "reason": format!("the wrong {STEERS}page")}),
     ];
@@ -183,11 +186,43 @@ fn strangers_verify_what_either_side_gives() {
             outsiders_verify_the_messages(&folder);
         }
     }
+    if python_has("cryptography") {
+        evidence_that_holds_is_not_blamed_for_where_it_is_read(
+            &held.folder.path().join("PER-by-officer/evidence"),
+        );
+    }
     // Who decided is told by the side whose records they are, and by no other.
     assert!(texts[1].contains("okello ordered \"acknowledge\""), "{}", texts[1]);
     assert!(!texts[3].contains("okello ordered"), "{}", texts[3]);
     assert!(texts[2].contains("consulted under the rule verification-from-licence-list"), "{}", texts[2]);
     assert!(!texts[0].contains("consulted"), "{}", texts[0]);
+}
+
+/// verify.py on a machine that cannot show every letter, with a full disk, and stopped half way.
+fn evidence_that_holds_is_not_blamed_for_where_it_is_read(folder: &Path) {
+    let verify = |encoding: &str| {
+        let mut command = Command::new("python3");
+        command.arg("verify.py").current_dir(folder).env("PYTHONIOENCODING", encoding);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    for encoding in ["cp1252", "ascii:strict"] {
+        let checked = run(&mut verify(encoding));
+        let text = said(&checked);
+        assert!(
+            checked.status.success() && text.contains(CYRILLIC) && text.contains("EVERYTHING HOLDS"),
+            "{text}"
+        );
+    }
+    let full = File::options().write(true).open("/dev/full").expect("it is always there");
+    let mut stopped = verify("utf-8").spawn().expect("python3");
+    drop(stopped.stdout.take());
+    let ended = [run(verify("utf-8").stdout(full)), stopped.wait_with_output().expect("it ends")];
+    for ended in ended {
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{text}");
+        assert!(text.starts_with("NOT CHECKED TO THE END") && !text.contains("HOLD:"), "{text}");
+    }
 }
 
 /// `openssl` and `joserfc` verify every message of an unpacked evidence file, and refuse it altered.
@@ -293,11 +328,12 @@ import contextlib, io, runpy, sys
 script = sys.argv[1]
 for folder in sys.stdin:
     sys.argv = [script, folder.rstrip('\\n')]
-    said = io.StringIO()
+    said = io.TextIOWrapper(io.BytesIO(), 'utf-8')
     try:
         with contextlib.redirect_stdout(said):
             runpy.run_path(script, run_name='__main__')
-        holds = said.getvalue().rstrip().split('\\n')[-1].startswith('EVERYTHING HOLDS')
+        said.seek(0)
+        holds = said.read().rstrip().split('\\n')[-1].startswith('EVERYTHING HOLDS')
         print('holds' if holds else 'strange', flush=True)
     except (SystemExit, Exception) as refused:
         print('refused:', repr(refused).replace('\\n', ' '), flush=True)

@@ -30,14 +30,12 @@ pub enum TarFlaw {
 
 /// The archive of these files, in the order of their names. Names are relative, at most 150 characters.
 pub fn pack(files: &Files) -> Result<Vec<u8>, TarFlaw> {
-    let mut archive = Vec::new();
-    if files.len() > MAX_FILES {
+    let is_long = |content: &Vec<u8>| content.len() > MAX_FILE;
+    if files.len() > MAX_FILES || files.values().any(is_long) || packed_len(files) > MAX_ARCHIVE {
         return Err(TarFlaw::TooLarge);
     }
+    let mut archive = Vec::with_capacity(packed_len(files));
     for (name, content) in files {
-        if content.len() > MAX_FILE || archive.len() + content.len() + 4 * BLOCK > MAX_ARCHIVE {
-            return Err(TarFlaw::TooLarge);
-        }
         let at = archive.len();
         archive.extend(header(name, content.len()).ok_or(TarFlaw::Form { at })?);
         archive.extend_from_slice(content);
@@ -45,6 +43,11 @@ pub fn pack(files: &Files) -> Result<Vec<u8>, TarFlaw> {
     }
     archive.extend([0; 2 * BLOCK]);
     Ok(archive)
+}
+
+/// How long the archive of these files is, in bytes.
+pub fn packed_len(files: &Files) -> usize {
+    files.values().map(|content| BLOCK + content.len().next_multiple_of(BLOCK)).sum::<usize>() + 2 * BLOCK
 }
 
 /// The files of an archive that [`pack`] wrote.
@@ -146,6 +149,7 @@ mod tests {
     #[test]
     fn a_list_of_files_has_one_archive() {
         let archive = pack(&files()).expect("small");
+        assert_eq!(archive.len(), packed_len(&files()));
         for at in 0..archive.len() {
             for bit in [1, 0x80] {
                 let mut other = archive.clone();

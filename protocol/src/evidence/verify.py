@@ -2,13 +2,14 @@
 """Checks the evidence in this folder: python3 verify.py [FOLDER]. Needs Python 3 and its package `cryptography`.
 
 It is meant to be read. What the files are: README.txt. Their formats: JWS (RFC 7515), C2SP tlog-proof, RFC 9162."""
-import base64, hashlib, json, pathlib, re, sys, time
+import base64, hashlib, json, os, pathlib, re, sys, time
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 def plain(*lines):  # what others wrote cannot steer the screen
-    return "\n".join("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line) for line in lines)
+    shown = lambda c: c if c.isprintable() else c.encode("unicode_escape").decode()
+    return "\n".join("".join(map(shown, line)) for line in lines)
 
 def must(holds, why):
     if not holds:
@@ -109,8 +110,15 @@ def climb(node, index, last, path, old=None):
     must(last == 0, "a proof is too short")
     return node, old
 
-# What cannot even be read does not hold either.
-sys.excepthook = lambda kind, flaw, _: must(False, f"malformed ({kind.__name__}: {flaw})")
+def end(kind, flaw, _):  # what cannot be understood does not hold; a full disk, or who stops it, says nothing of that
+    if issubclass(kind, (KeyboardInterrupt, MemoryError, OSError)):
+        print(f"NOT CHECKED TO THE END ({kind.__name__}: {flaw}): run it again", file=sys.stderr, flush=True)
+        os._exit(2)
+    must(False, f"malformed ({kind.__name__}: {flaw})")
+
+sys.excepthook = end
+for stream in sys.stdout, sys.stderr:
+    stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
 files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 sums = [f"{sha(files[name]).hex()}  {name}\n" for name in sorted(files) if name != "SHA256SUMS"]
@@ -232,4 +240,5 @@ for at, entry in entries.items():
         told = record.get("exchange") == exchange or record.get("id") in previous
         must(told if entry["k"] == "denied" else names, f"{here}: about another exchange")
         print(plain("", f"{here}  {when(entry['t'])}  {entry['k']}", f"  {json.dumps(record, ensure_ascii=False)}"))
-print("\nEVERYTHING HOLDS, if the fingerprints above are those of the two States. Later messages may exist.")
+print("\nEVERYTHING HOLDS, if the fingerprints above are those of the two States. Later messages may exist.",
+      flush=True)
