@@ -1,6 +1,7 @@
 //! The node as a service: what systemd is told, which ends are final, and that what `deploy/` says of the programs is so.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
@@ -96,6 +97,10 @@ fn the_unit_does_not_try_again_where_only_a_person_can_help() {
         config.replace("\"keys\"", "\"elsewhere\""),
         config.replace("\"data\"", "\"elsewhere\""),
         config.replace("\"info\"", "\"===\""),
+        config.replace("\"info\"", "\"inof\""),
+        config.replace("\"KEN\"", "\"UGA\""),
+        config.replace("api/tokens", "api/elsewhere"),
+        config.replace("/ip4/127.0.0.1/tcp", "/ip4/224.0.0.1/tcp"),
         config.replace("listen = \"127.0.0.1", "listen = \"0.0.0.0"),
         config.replace("certificate.pem", "other.pem"),
         config.replace("/ip4/127.0.0.1/tcp", "/dns4/localhost/tcp"),
@@ -110,6 +115,18 @@ fn the_unit_does_not_try_again_where_only_a_person_can_help() {
         assert_eq!((code, said), (Some(78), said_by_run));
     }
     fs::write(ken.at("liaison.toml"), config).expect("ours");
+    let token = ken.at("api/tokens/okello.token");
+    for is_folder in [true, false] {
+        if is_folder {
+            fs::create_dir(&token).expect("ours")
+        } else {
+            fs::write(&token, [0xff]).expect("ours")
+        }
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o700)).expect("ours");
+        let (code, said) = ends(&mut ken.command());
+        assert!(code == Some(78) && said.contains("okello.token"), "{code:?} {said}");
+        if is_folder { fs::remove_dir(&token).expect("ours") } else { fs::remove_file(&token).expect("ours") }
+    }
     let (code, said) = ends(ken.command().env("SSLKEYLOGFILE", "/dev/null"));
     assert_eq!(code, Some(78), "{said}");
     // What may be gone at the next try.

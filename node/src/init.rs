@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, Timestamp};
 use liaison_protocol::deadline::{Target, WorkingCalendar};
@@ -125,8 +125,7 @@ pub fn make(birth: &Birth, now: Timestamp) -> Result<Fingerprint, InitError> {
     if !birth.api.ip().is_loopback() {
         return Err(InitError::Remote(birth.api));
     }
-    let full = |folder: &PathBuf| std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-    if full(&birth.roots).starts_with(full(&birth.folder)) {
+    if real(&birth.roots)?.starts_with(real(&birth.folder)?) {
         return Err(InitError::RootsWithin(birth.roots.clone()));
     }
     for folder in [&birth.folder, &birth.roots] {
@@ -359,6 +358,20 @@ pub fn renew_certificate(api: &Api, now: Timestamp) -> Result<(), InitError> {
     Ok(())
 }
 
+/// Where `path` leads, through links and `..`, as far as it is there.
+fn real(path: &Path) -> Result<PathBuf, InitError> {
+    let full = std::path::absolute(path).map_err(|source| InitError::Io { path: path.into(), source })?;
+    let mut real = PathBuf::new();
+    for part in full.components() {
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            part => real.push(part),
+        }
+        real = real.canonicalize().unwrap_or(real);
+    }
+    Ok(real)
+}
+
 /// Write a profile of the command `liaison` to the new folder `folder`: where the operators' door is, its certificate, and
 /// the token in the file `token`.
 pub fn make_profile(api: &Api, token: &Path, folder: &Path) -> Result<(), InitError> {
@@ -366,21 +379,25 @@ pub fn make_profile(api: &Api, token: &Path, folder: &Path) -> Result<(), InitEr
     // The first folder that is made, and what it is made in: whose that is, gets it.
     let made = full.ancestors().take_while(|above| !above.exists()).last().unwrap_or(&full);
     let read = |path: &Path| fs::read(path).map_err(|source| InitError::Io { path: path.into(), source });
-    secret_file(&full.join("certificate.pem"), &read(&api.certificate)?)?;
-    secret_file(&full.join("token"), &Zeroizing::new(read(token)?))?;
-    secret_file(&full.join("client.toml"), client(api.listen, "certificate.pem", "token").as_bytes())?;
-    hand_over(made, made.parent().unwrap_or(made))
+    let make = || {
+        secret_file(&full.join("certificate.pem"), &read(&api.certificate)?)?;
+        secret_file(&full.join("token"), &Zeroizing::new(read(token)?))?;
+        secret_file(&full.join("client.toml"), client(api.listen, "certificate.pem", "token").as_bytes())?;
+        hand_over(made, made.parent().unwrap_or(made))
+    };
+    make().inspect_err(|_| drop(fs::remove_dir_all(made)))
 }
 
-/// The full path of a profile that may be made. It and the folder it is in may be new, and no more: a mistyped home is not
-/// made.
+/// The full path of a profile that may be made. It may be new, and a `.config` it is in, and no more: a mistyped home is
+/// not made.
 pub fn check_profile(folder: &Path) -> Result<PathBuf, InitError> {
     if folder.exists() {
         return Err(InitError::Exists(folder.into()));
     }
     let full = std::path::absolute(folder).map_err(|source| InitError::Io { path: folder.into(), source })?;
     let [above, further] = [1, 2].map(|up| full.ancestors().nth(up).unwrap_or(Path::new("/")));
-    let there = if above.exists() { above } else { further };
+    let may_be_new = above.file_name().is_some_and(|name| name == ".config");
+    let there = if above.exists() || !may_be_new { above } else { further };
     if there.is_dir() { Ok(full) } else { Err(InitError::NoFolder(there.into())) }
 }
 
@@ -473,6 +490,8 @@ mod tests {
             change(&mut slip);
             make(&slip, Timestamp(1_764_000_000)).expect_err("a slip").to_string()
         };
+        fs::create_dir(&birth.folder).expect("it may be there, empty");
+        std::os::unix::fs::symlink(&birth.folder, kept.path().join("elsewhere")).expect("a link");
         for (slip, hint) in [
             (
                 (|birth| birth.addrs = vec!["/ip4/0.0.0.0/tcp/4710".into()]) as fn(&mut Birth),
@@ -482,12 +501,15 @@ mod tests {
             (|birth| birth.api = ([0, 0, 0, 0], 4711).into(), "loopback address"),
             (|birth| birth.roots = birth.folder.join("keys/roots"), "--roots"),
             (|birth| birth.roots = birth.folder.clone(), "--roots"),
+            (|birth| birth.roots = birth.folder.join("../roots/../node/roots"), "--roots"),
+            (|birth| birth.roots = birth.folder.join("../elsewhere/roots"), "--roots"),
         ] {
             let said = with(slip);
             assert!(said.contains(hint), "{said}");
         }
-        assert_eq!(below(kept.path()).len(), 1, "the folder alone");
+        assert_eq!(below(kept.path()).len(), 3, "the folder, the node's, and the link");
 
+        let birth = Birth { roots: birth.folder.join("../roots"), ..birth };
         make(&birth, Timestamp(1_764_000_000)).expect("a node");
         let config = Config::read(&birth.folder.join(CONFIG)).expect("a configuration");
         let before = below(kept.path());
@@ -509,6 +531,7 @@ mod tests {
         assert_eq!(check_profile(&at("okello/liaison")).expect("it may be made"), at("okello/liaison"));
         for (slip, named) in [
             ("okelo/.config/liaison", "okelo is no folder"),
+            ("okelo/liaison", "okelo is no folder"),
             ("okello/file/liaison", "okello/file is no folder"),
             ("okello/file", "nothing is ever overwritten"),
             ("okello", "nothing is ever overwritten"),
@@ -543,6 +566,9 @@ mod tests {
         let phones = birth.contact.phones.clone();
         assert_eq!(renewed.set().contact, Contact { phones, ..contact }, "what is not named anew stays");
         let profile = kept.path().join("home/.config/liaison");
+        let no_token = kept.path().join("no-token");
+        make_profile(&config.api, &no_token, &profile).expect_err("there is no token");
+        assert_eq!(below(&kept.path().join("home")).len(), 1, "no half of a profile stays");
         make_profile(&config.api, &token, &profile).expect("a profile");
 
         let made = [below(&birth.folder), below(&kept.path().join("home"))].concat();

@@ -18,6 +18,7 @@ use liaison_protocol::authority::{Function, Line, NodeId, OfficerId, StateCode, 
 use liaison_protocol::key_set::Contact;
 use liaison_protocol::qr;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Make, check and run a State's node
 ///
@@ -525,7 +526,16 @@ async fn told_to_stop() {
 }
 
 fn filter(settings: &Trace) -> Result<EnvFilter, RunError> {
-    EnvFilter::try_new(&settings.filter).map_err(|error| RunError::NotOurs(format!("trace.filter: {error}")))
+    let flaw = |why: &dyn std::fmt::Display| {
+        let remedy = "write a level, error, warn, info, debug or trace, and PART=LEVEL after it: info,liaison_node=debug";
+        RunError::NotOurs(format!("trace.filter = \"{}\": {why}; {remedy}", settings.filter))
+    };
+    // A word alone would be the name of a part, all else silent: most often it is a level with a slip.
+    let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
+    match settings.filter.split(',').find(|directive| !directive.contains('=') && !is_level(directive)) {
+        Some(word) => Err(flaw(&format!("`{word}` is no level"))),
+        None => EnvFilter::try_new(&settings.filter).map_err(|error| flaw(&error)),
+    }
 }
 
 fn trace(settings: &Trace) -> Outcome {

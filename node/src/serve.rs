@@ -9,6 +9,7 @@ mod peer_test;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::{Duration, Instant, SystemTime};
@@ -70,7 +71,7 @@ pub enum RunError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error("cannot use {path}: {source}. {HELP_WITH_FILES}")]
-    Io { path: PathBuf, source: std::io::Error },
+    Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -243,7 +244,16 @@ fn find_firearms(disk: Folder) -> Box<dyn FnOnce(Hash) -> Firearms> {
 }
 
 fn read_tokens(folder: &Path) -> Result<Vec<http::Token>, RunError> {
-    let at = |path: &Path, source| RunError::Io { path: path.into(), source };
+    // What is not there, or no file of text, is not there at the next try either.
+    let at = |path: &Path, source: io::Error| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidData => {
+            RunError::Token(format!(
+                "{}: {source}. It takes a folder with tokens, files made by `liaison-node token`",
+                path.display()
+            ))
+        }
+        _ => RunError::Io { path: path.into(), source },
+    };
     let mut tokens = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|source| at(folder, source))? {
         let path = entry.map_err(|source| at(folder, source))?.path();
@@ -290,6 +300,13 @@ impl Prepared {
             signed,
         };
         let (node, spiller) = Node::open(disk.clone(), parts, progress)?;
+        let state = node.desk().own().map(|own| own.current().state.clone());
+        if let Some(state) = state.filter(|state| *state != config.state) {
+            return Err(RunError::NotOurs(format!(
+                "state = \"{}\" in the configuration, and \"{state}\" in the key set: put in what the key set says",
+                config.state
+            )));
+        }
         Ok((node, spiller, Rest { config, api, disk, lock, rows, identity }))
     }
 
@@ -307,7 +324,7 @@ impl Prepared {
     /// Open everything a run would open, and tell what was found.
     pub fn check(self) -> Result<Vec<String>, RunError> {
         let tokens = self.api.tokens.len();
-        let (node, _, rest) = self.open(|_, _| ())?;
+        let (node, ..) = self.open(|_, _| ())?;
         let mut found = vec![
             format!(
                 "log: {} entries, root {}",
@@ -328,13 +345,6 @@ impl Prepared {
         match node.firearms().digest() {
             Some(_) => found.push(format!("register of firearms: {} firearms", node.firearms().len())),
             None => found.push("register of firearms: none; officers answer every trace".into()),
-        }
-        let state = node.desk().own().map(|own| own.current().state.clone());
-        if state.as_ref() != Some(&rest.config.state) {
-            return Err(RunError::NotOurs(format!(
-                "state = \"{}\", and the key set says otherwise",
-                rest.config.state
-            )));
         }
         match node.why_not_ready() {
             Some(why) => Err(RunError::NotOurs(format!("the node cannot sign: {why}"))),
