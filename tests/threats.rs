@@ -600,6 +600,12 @@ fn a_peer_names_no_more_attachments_than_may_be_still_to_come() {
         "fetched and taken away, or lost: {told:?}"
     );
     assert_eq!(count(why), attachment::MAX_ATTACHMENTS, "{told:?}");
+    let exchange = pair.exchanges(1).pop_last().expect("it asked");
+    let gone = Request::Remove(Pair::id(0).to_string(), "it was closed".parse().expect("a line"));
+    pair.order(1, gone, Fate::Whole).1.expect("told").expect("removed");
+    let view = pair.exchange_view(1, &exchange).expect("it stays");
+    let told = view.timeline[0].attachments[0].trouble.clone().expect("it is said");
+    assert!(told.contains("removed as a peer"), "{told}");
 }
 
 #[test]

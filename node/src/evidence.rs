@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use liaison_protocol::attachment::Attachment;
 use liaison_protocol::authority::{By, NodeId, OfficerId, StateCode};
 use liaison_protocol::entry::{Record, Staged};
-use liaison_protocol::evidence::{self, Evidence, Given, Opened, Party, Proven};
+use liaison_protocol::evidence::{self, Evidence, Files, Given, Opened, Party, Proven};
 use liaison_protocol::handling::{Disclosure, Recipient, Withheld};
 use liaison_protocol::key_set::KeyChain;
 use liaison_protocol::merkle::{self, Hash, LeafIndex, TreeHead, consistency_proof, inclusion_proof};
@@ -112,8 +112,7 @@ impl Found {
     /// The file, once it holds.
     fn archive<D: Disk>(self, given: &Given, blobs: &Blobs<D>) -> Result<Vec<u8>, Mistake> {
         let Self { mut evidence, attachments } = self;
-        let room = evidence::MAX_FILES.saturating_sub(evidence.files(given).len());
-        evidence.attachments = contents(blobs, &attachments, room)?;
+        evidence.attachments = contents(blobs, &attachments, Room::beside(&evidence.files(given)))?;
         let files = evidence.files(given);
         let report = evidence::verify(&files);
         // A State that takes a key back takes back what it says, and not what it said: that is on record, and given out.
@@ -212,24 +211,57 @@ fn evidence_of<D: Disk>(node: &mut Node<D>, peer: &NodeId, shown: &[Staged]) -> 
     Ok(Evidence { exporter: ours, other: theirs, messages, attachments: BTreeMap::new() })
 }
 
-/// What is here of them, as much as fits and `room` files at most, by the names of their files.
+/// What there may still be in an evidence file.
+struct Room {
+    files: usize,
+    /// Of content.
+    bytes: usize,
+    /// Of the archive, in which a file takes more than its content.
+    packed: usize,
+}
+
+impl Room {
+    /// Beside these files.
+    fn beside(files: &Files) -> Self {
+        Self {
+            files: evidence::MAX_FILES.saturating_sub(files.len()),
+            bytes: evidence::MAX_ATTACHED,
+            packed: evidence::MAX_ARCHIVE.saturating_sub(evidence::packed_len(files)),
+        }
+    }
+
+    /// Take some of it for a file of `length` bytes, if there is enough.
+    fn take(&mut self, length: u64) -> bool {
+        let left = || {
+            let length = usize::try_from(length).ok()?;
+            Some(Self {
+                files: self.files.checked_sub(1)?,
+                bytes: self.bytes.checked_sub(length)?,
+                packed: self.packed.checked_sub(length.checked_add(AROUND)?)?,
+            })
+        };
+        left().map(|left| *self = left).is_some()
+    }
+}
+
+/// More than a file takes in an archive beside its content: a header, what fills it up, and its line in the sums.
+const AROUND: usize = 2048;
+
+/// What is here of them, as much as there is room for, by the names of their files.
 fn contents<D: Disk>(
     blobs: &Blobs<D>,
     attachments: &[Attachment],
-    room: usize,
+    mut room: Room,
 ) -> Result<BTreeMap<String, Vec<u8>>, Mistake> {
-    let (mut contents, mut bytes) = (BTreeMap::new(), 0);
+    let mut contents = BTreeMap::new();
     for attachment in attachments {
-        let length = usize::try_from(attachment.length).unwrap_or(usize::MAX);
         let file = attachment.file_name();
-        let fits = length <= evidence::MAX_ATTACHED - bytes && contents.len() < room;
-        if contents.contains_key(&file) || !fits || !blobs.holds(attachment) {
+        if contents.contains_key(&file) || !blobs.holds(attachment) || !room.take(attachment.length) {
             continue;
         }
         let whole = u32::try_from(attachment.length).unwrap_or(u32::MAX);
         let content = blobs.read(&attachment.digest, 0, whole);
         let content = content.map_err(|error| Mistake::NotReady(error.to_string()))?;
-        bytes += length;
         contents.extend(content.map(|content| (file, content)));
     }
     Ok(contents)
@@ -280,4 +312,41 @@ fn head_of<D: Disk>(
 
 fn unreadable(error: LogError) -> Mistake {
     Mistake::NotReady(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attachments_take_what_the_rest_leaves() {
+        let mut many = Files::new();
+        for number in 0..evidence::MAX_FILES - 2 {
+            many.insert(format!("KEN/{number}"), vec![0; 600]);
+        }
+        let mut room = Room::beside(&many);
+        assert_eq!([1, 1, 1].map(|length| room.take(length)), [true, true, false], "no more files");
+
+        // Beside what is small they have all they may have; beside 100 MiB of other things, what is left of 128.
+        let rest = |bytes: usize| {
+            let mut files = Files::from([("a".to_owned(), vec![0; bytes])]);
+            let mut room = Room::beside(&files);
+            let mut taken = 0;
+            for length in [[32 << 20; 4], [8 << 20; 4], [1 << 20; 4]].concat() {
+                if room.take(length) {
+                    taken += usize::try_from(length).expect("small");
+                    files.insert(format!("attachments/{}", files.len()), Vec::new());
+                }
+            }
+            // Each with a line in the sums.
+            let sums = 128 * files.len();
+            assert!(
+                evidence::packed_len(&files) + taken.next_multiple_of(512) + sums <= evidence::MAX_ARCHIVE
+            );
+            taken
+        };
+        assert_eq!(rest(1), evidence::MAX_ATTACHED);
+        assert!((20 << 20..28 << 20).contains(&rest(100 << 20)));
+        assert!(!Room::beside(&Files::from([("a".to_owned(), vec![0; 200 << 20])])).take(0));
+    }
 }

@@ -110,8 +110,9 @@ impl<D: Disk> Node<D> {
 
     /// Why an attachment of `peer`'s is not here, if something is known of it.
     fn why_not_here(&mut self, peer: &NodeId, digest: &Hash) -> Option<String> {
-        // Who is no peer now is not asked.
-        self.desk().peer(peer)?;
+        if self.desk().peer(peer).is_none() {
+            return Some("its node was removed as a peer: nothing is asked of it".into());
+        }
         let lane = self.lane(peer);
         let why = lane.and_then(|lane| lane.not_fetched.get(digest)).cloned();
         match self.awaited(peer, digest) {
