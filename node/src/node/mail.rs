@@ -32,9 +32,9 @@ const WORTH_WAKING: usize = 4;
 const MANY: usize = 128;
 /// The same, while others want to be heard too: none of them waits longer than for a few of each.
 const FEW: usize = 8;
-/// How many receipts and messages are taken in a millisecond, about. Whoever had that millisecond leaves as many to each
-/// other that says something just now.
-const IN_A_MILLISECOND: usize = 4;
+/// For so many receipts and messages that were taken of a peer, it leaves a millisecond to each other that says something
+/// just now. It had about half of one itself.
+const FOR_A_MILLISECOND: usize = 2;
 /// Most others the time is left to: they seldom all say something at once.
 const MOST_OTHERS: usize = 3;
 /// For how long after it said something a peer counts among those others, in milliseconds.
@@ -234,7 +234,7 @@ impl<D: Disk> Node<D> {
         }
         for one in &mut accepted {
             let (receipts, messages) = one.next(most);
-            let rest = (receipts.len() + messages.len()) * others / IN_A_MILLISECOND;
+            let rest = (receipts.len() + messages.len()) * others / FOR_A_MILLISECOND;
             self.lanes.entry(one.from.clone()).or_default().turn_at = now.millis + rest as u64;
             one.taken += most;
         }
