@@ -284,13 +284,13 @@ pub(crate) enum ExchangeCommand {
     /// Show an exchange with everything that happened in it
     Show {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
     },
     /// Take charge of a request
     Acknowledge {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// The unit that handles it
         #[arg(long)]
@@ -308,7 +308,7 @@ pub(crate) enum ExchangeCommand {
     #[command(group = clap::ArgGroup::new("what").args(["answer", "as_proposed"]).required(true))]
     Answer {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         #[command(flatten)]
         outcome: OutcomeArgs,
@@ -324,7 +324,7 @@ pub(crate) enum ExchangeCommand {
     /// Replace an answer of ours that was wrong
     Correct {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         #[command(flatten)]
         outcome: OutcomeArgs,
@@ -337,7 +337,7 @@ pub(crate) enum ExchangeCommand {
     /// Tell of a later change of a licence we were asked about
     Notify {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What became of the licence, such as REVOKED
         #[arg(long, value_parser = coded::<LicenceEvent>)]
@@ -354,7 +354,7 @@ pub(crate) enum ExchangeCommand {
     /// Fetch a photograph or document of an exchange, and check that it is the one named
     Attachment {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// The attachment's digest, or the first 6 characters of it or more; not needed if there is only one
         #[arg(allow_hyphen_values = true)]
@@ -366,7 +366,7 @@ pub(crate) enum ExchangeCommand {
     /// Say that we need no answer any more, or no news
     Withdraw {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// Why
         #[arg(long)]
@@ -431,7 +431,7 @@ pub(crate) enum EvidenceCommand {
     #[command(after_long_help = EXPORT)]
     Export {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What it is for, such as LICENSING or PROSECUTION; held against the other State's conditions
         #[arg(long, value_parser = coded::<Purpose>)]
@@ -535,6 +535,16 @@ pub(crate) enum Kind {
 }
 
 /// A line of goods as it is typed: `1; Rifle, bolt action .308; 40; pieces`.
+/// The id of an exchange, or its beginning.
+fn exchange(text: &str) -> Result<String, String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (6..=43).contains(&text.len()) && text.bytes().all(is_part) {
+        return Ok(text.to_owned());
+    }
+    Err("an exchange is named by its id, or by at least its first 6 characters: see liaison exchange list"
+        .to_owned())
+}
+
 fn goods_line(text: &str) -> Result<GoodsLine, String> {
     let bad =
         || "a line of goods is NUMBER; DESCRIPTION; QUANTITY; UNIT, such as \"1; Rifle .308; 40; pieces\"";
@@ -598,6 +608,14 @@ mod tests {
     fn the_definition_is_sound() {
         use clap::CommandFactory;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused_before_anybody_is_asked() {
+        refused("exchange show  \"\"", "first 6 characters");
+        for line in ["exchange show ///abc", "trace clarify ab/def --answer yes"] {
+            refused(line, "first 6 characters");
+        }
     }
 
     #[test]

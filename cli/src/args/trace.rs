@@ -13,7 +13,7 @@ use liaison_protocol::trace::{
     Offence, RecoveryMode, ResultCode, TraceGround, Urgency,
 };
 
-use super::{Acting, Peer, coded, listed};
+use super::{Acting, Peer, coded, exchange, listed};
 
 const REQUEST: &str = r#"Examples:
   liaison trace template > request.toml
@@ -34,7 +34,7 @@ pub(crate) enum TraceCommand {
     #[command(group = clap::ArgGroup::new("answer").args(["candidate", "result", "from"]).required(true))]
     Answer {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         #[command(flatten)]
         response: Box<ResponseArgs>,
@@ -47,7 +47,7 @@ pub(crate) enum TraceCommand {
     #[command(group = clap::ArgGroup::new("answer").args(["candidate", "result", "from"]).required(true))]
     Correct {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         #[command(flatten)]
         response: Box<ResponseArgs>,
@@ -60,7 +60,7 @@ pub(crate) enum TraceCommand {
     /// Ask for more before answering; our time pauses until it comes (ITI 21)
     AskInformation {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What we need to know; repeat for each
         #[arg(long = "question", value_name = "TEXT", required = true)]
@@ -73,7 +73,7 @@ pub(crate) enum TraceCommand {
     /// Ask what an answer or a refusal means (ITI 23)
     AskClarification {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What is not clear
         #[arg(long, value_name = "TEXT")]
@@ -84,7 +84,7 @@ pub(crate) enum TraceCommand {
     /// Say what our answer or our refusal means
     Clarify {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What it means
         #[arg(long, value_name = "TEXT")]
@@ -95,7 +95,7 @@ pub(crate) enum TraceCommand {
     /// Tell one State what we concluded, and close; `case conclude` tells all of them
     Conclude {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         #[command(flatten)]
         outcome: ConclusionArgs,
@@ -350,7 +350,7 @@ pub(crate) struct ResponseArgs {
 #[derive(Args, Debug)]
 pub(crate) struct Supply {
     /// Its id, or the first 6 characters of it or more
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_hyphen_values = true, value_parser = exchange)]
     pub(crate) id: String,
     /// An answer to what was asked; repeat for each
     #[arg(long = "answer", value_name = "TEXT", required = true)]

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use liaison_protocol::authority::{Line, Prose, StateCode};
 use liaison_protocol::transit::TransportMode;
 
-use super::{Acting, Peer, Supply, listed};
+use super::{Acting, Peer, Supply, exchange, listed};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TransitCommand {
@@ -18,7 +18,7 @@ pub(crate) enum TransitCommand {
     /// Say whether we object; a later decision stands in the place of an earlier one
     Decide {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         #[command(flatten)]
         decision: DecisionArgs,
@@ -28,7 +28,7 @@ pub(crate) enum TransitCommand {
     /// Take back our clearance
     Rescind {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// Why, if it is to be told
         #[arg(long, value_name = "TEXT")]
@@ -39,7 +39,7 @@ pub(crate) enum TransitCommand {
     /// Accept the conditions of the transit State: they bind the shipment
     AcceptConditions {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What the other State should know
         #[arg(long, value_name = "TEXT")]
@@ -50,7 +50,7 @@ pub(crate) enum TransitCommand {
     /// Refuse the conditions of the transit State: the shipment may not pass
     RefuseConditions {
         /// Its id, or the first 6 characters of it or more
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = exchange)]
         id: String,
         /// What the other State should know
         #[arg(long, value_name = "TEXT")]
