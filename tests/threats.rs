@@ -91,7 +91,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
             ("tests/threats.rs", "flood_of_junk_fills_nobodys_log_and_stops_nobodys_mail"),
             ("tests/threats.rs", "a_long_mail_is_taken_in_turns_and_answered_after_the_last"),
             ("tests/threats.rs", "a_peer_names_no_more_attachments_than_may_be_still_to_come"),
-            ("node/src/peers/tests.rs", "a_stranger_who_dallies_holds_few_places_and_keeps_nobody_out"),
+            ("node/src/peers/tests.rs", "a_stranger_who_dallies_keeps_nobody_out"),
             ("node/src/peers/tests.rs", "a_frame_too_large_fails_alone"),
             ("node/src/peers/tests.rs", "one_request_per_peer_waits_and_the_next_is_turned_away"),
             ("node/src/peers/frames.rs", "a_size_is_only_a_promise"),

@@ -120,11 +120,15 @@ pub(super) struct Place(IpAddr);
 impl Place {
     /// The place of an address by number.
     pub(super) fn of(address: &Multiaddr) -> Option<Self> {
-        match address.iter().next()? {
-            Protocol::Ip4(ip) => Some(Self(ip.into())),
-            Protocol::Ip6(ip) => Some(Self(within(ip, 64))),
-            _ => None,
-        }
+        let ip: IpAddr = match address.iter().next()? {
+            Protocol::Ip4(ip) => ip.into(),
+            Protocol::Ip6(ip) => ip.into(),
+            _ => return None,
+        };
+        Some(match ip.to_canonical() {
+            IpAddr::V6(ip) => Self(within(ip, 64)),
+            ip => Self(ip),
+        })
     }
 
     /// What one holder is given (RFC 6177): of IPv6, 48 bits.
@@ -214,6 +218,7 @@ mod tests {
         assert_eq!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8::ffff:2/tcp/2"));
         assert_ne!(place("/ip6/2001:db8::1/tcp/1"), place("/ip6/2001:db8:0:1::1/tcp/1"));
         assert_ne!(place("/ip4/192.0.2.1/tcp/1"), place("/ip4/192.0.2.2/tcp/1"));
+        assert_eq!(place("/ip6/::ffff:192.0.2.1/tcp/1"), place("/ip4/192.0.2.1/tcp/2"));
         assert_eq!(place("/dns4/liaison.example.ke/tcp/1"), None);
     }
 }

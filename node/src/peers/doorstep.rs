@@ -23,7 +23,7 @@ type Proven = (PeerId, StreamMuxerBox);
 
 /// A transport whose incoming handshakes are counted. Nobody knows yet who they are: without a limit of its own, one
 /// machine could hold all the places there are. Where there is none left, the oldest handshake of the fullest address
-/// makes room, and strangers before peers: who comes from where a peer is found, or was last, is a stranger to nobody.
+/// makes room, and strangers before peers: who comes from where a peer is found, or was last, is no stranger.
 /// TCP and QUIC do not share places, for over QUIC anybody may name any address.
 pub(super) struct Doorstep {
     transport: Boxed<Proven>,
@@ -140,35 +140,13 @@ struct Handshake {
 }
 
 impl Waiting {
-    /// Its number, and who makes room for it.
+    /// Its number, and who makes room for it: it may be itself.
     fn enter(&mut self, comer: Handshake) -> (u64, Option<AbortHandle>) {
-        let goes = self.who_goes_for(&comer).and_then(|number| self.all.remove(&number));
-        let number = self.next;
+        let (number, is_quic) = (self.next, comer.is_quic);
         self.next += 1;
         self.all.insert(number, comer);
+        let goes = self.who_goes(is_quic).and_then(|number| self.all.remove(&number));
         (number, goes.map(|goes| goes.end))
-    }
-
-    /// The oldest of the same place if that has its share. If there is none left in all, the oldest of the place that
-    /// has most, strangers first; of strangers over IPv6 those of one site count together, for a site has 65,536.
-    fn who_goes_for(&self, comer: &Handshake) -> Option<u64> {
-        let alike: Vec<_> = self.all.iter().filter(|(_, other)| other.is_quic == comer.is_quic).collect();
-        let mut of_its_place = alike.iter().filter(|(_, other)| other.place == comer.place);
-        if of_its_place.clone().count() >= MAX_FROM_ONE {
-            return of_its_place.next().map(|(number, _)| **number);
-        }
-        if alike.len() < if comer.is_quic { MAX_QUIC } else { MAX_TCP } {
-            return None;
-        }
-        let mut crowds = HashMap::<(bool, Option<Place>), (usize, u64)>::new();
-        for (number, Handshake { place, is_stranger, .. }) in alike {
-            let crowd = if *is_stranger { place.map(Place::site) } else { *place };
-            crowds.entry((*is_stranger, crowd)).or_insert((0, *number)).0 += 1;
-        }
-        let fullest = |((is_stranger, _), (count, oldest)): &(_, (usize, u64))| {
-            (*is_stranger, *count, Reverse(*oldest))
-        };
-        crowds.into_iter().max_by_key(fullest).map(|(_, (_, oldest))| oldest)
     }
 
     /// Once a minute.
@@ -179,16 +157,36 @@ impl Waiting {
         }
         has_to
     }
+
+    /// Where more wait than may: the oldest of whoever has more than its share, else of the strangers, else of all; of
+    /// several the one that has most. Of strangers over IPv6 those of one site count together, for a site has 65,536
+    /// places.
+    fn who_goes(&self, is_quic: bool) -> Option<u64> {
+        let alike: Vec<_> = self.all.iter().filter(|(_, other)| other.is_quic == is_quic).collect();
+        if alike.len() <= if is_quic { MAX_QUIC } else { MAX_TCP } {
+            return None;
+        }
+        let mut crowds = HashMap::<(bool, Option<Place>), (usize, u64)>::new();
+        for (number, Handshake { place, is_stranger, .. }) in alike {
+            let crowd = if *is_stranger { place.map(Place::site) } else { *place };
+            crowds.entry((*is_stranger, crowd)).or_insert((0, *number)).0 += 1;
+        }
+        let first_to_go = |((is_stranger, _), (count, oldest)): &(_, (usize, u64))| {
+            (*count > SHARE, *is_stranger, *count, Reverse(*oldest))
+        };
+        crowds.into_iter().max_by_key(first_to_go).map(|(_, (_, oldest))| oldest)
+    }
 }
 
 /// Handshakes under way over TCP with who knows whom.
-const MAX_TCP: usize = 128;
+pub(super) const MAX_TCP: usize = 128;
 
 /// The same over QUIC.
 const MAX_QUIC: usize = 64;
 
-/// Of either, from one place: more than a State has nodes.
-pub(super) const MAX_FROM_ONE: usize = 8;
+/// Of either, what one place may have while others want some too: more than a State has nodes. Where all come from one
+/// place, as through a gateway that does not say from where, they have it all.
+const SHARE: usize = 8;
 
 /// How often at most it is said that there are too many.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -214,7 +212,7 @@ mod tests {
     fn who_forges_addresses_over_quic_takes_no_place_of_tcp() {
         let mut waiting = Waiting::default();
         let (_, tcp, _) = comes(&mut waiting, "/ip4/203.0.113.9/tcp/1", true);
-        for _ in 0..2 * MAX_FROM_ONE {
+        for _ in 0..2 * MAX_QUIC {
             comes(&mut waiting, "/ip4/203.0.113.9/udp/1/quic-v1", true);
         }
         for number in 0..4 * MAX_QUIC {
@@ -256,7 +254,7 @@ mod tests {
     fn strangers_from_anywhere_make_room_before_a_peer_does() {
         let mut waiting = Waiting::default();
         let peers: Vec<_> =
-            (0..MAX_FROM_ONE).map(|_| comes(&mut waiting, "/ip4/203.0.113.9/tcp/1", false)).collect();
+            (0..SHARE).map(|_| comes(&mut waiting, "/ip4/203.0.113.9/tcp/1", false)).collect();
         for number in 0..10 * MAX_TCP {
             comes(&mut waiting, &format!("/ip4/198.51.{}.{}/tcp/1", number / 250, number % 250), true);
         }
@@ -276,13 +274,30 @@ mod tests {
     }
 
     #[test]
-    fn a_place_has_its_share_and_its_newest_count() {
+    fn a_place_may_have_all_that_nobody_else_wants() {
         let mut waiting = Waiting::default();
         let ends: Vec<_> =
-            (0..=MAX_FROM_ONE).map(|_| comes(&mut waiting, "/ip4/192.0.2.1/tcp/1", false)).collect();
-        assert_eq!(waiting.all.len(), MAX_FROM_ONE);
+            (0..=MAX_TCP).map(|_| comes(&mut waiting, "/ip4/192.0.2.1/tcp/1", false)).collect();
+        assert_eq!(waiting.all.len(), MAX_TCP);
         let gone: Vec<_> = ends.iter().map(|(_, end, _)| end.is_aborted()).collect();
-        assert!(gone[0] && gone[1..].iter().all(|gone| !gone));
+        assert!(gone[0] && gone[1..].iter().all(|gone| !gone), "its newest count");
+        // A peer that takes it all has no more than its share before a stranger goes.
+        let (_, stranger, _) = comes(&mut waiting, "/ip4/192.0.2.2/tcp/1", true);
+        for _ in 0..MAX_TCP {
+            comes(&mut waiting, "/ip4/192.0.2.1/tcp/1", false);
+        }
+        assert!(!stranger.is_aborted());
+    }
+
+    #[test]
+    fn a_stranger_takes_no_place_of_a_peer_within_its_share() {
+        let mut waiting = Waiting::default();
+        let peers: Vec<_> = (0..MAX_TCP)
+            .map(|number| comes(&mut waiting, &format!("/ip4/203.0.113.{}/tcp/1", number / SHARE), false))
+            .collect();
+        let (number, stranger, _) = comes(&mut waiting, "/ip4/198.51.100.1/tcp/1", true);
+        assert!(stranger.is_aborted() && !waiting.all.contains_key(&number));
+        assert!(peers.iter().all(|(_, end, _)| !end.is_aborted()));
     }
 
     #[test]
