@@ -198,7 +198,7 @@ fn strangers_verify_what_either_side_gives() {
     assert!(!texts[0].contains("consulted"), "{}", texts[0]);
 }
 
-/// verify.py on a machine that cannot show every letter, with a full disk, and stopped half way.
+/// verify.py on a machine that cannot show every letter, without what it needs, with a full disk, and stopped half way.
 fn evidence_that_holds_is_not_blamed_for_where_it_is_read(folder: &Path) {
     let verify = |encoding: &str| {
         let mut command = Command::new("python3");
@@ -206,18 +206,25 @@ fn evidence_that_holds_is_not_blamed_for_where_it_is_read(folder: &Path) {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
-    for encoding in ["cp1252", "ascii:strict"] {
+    let escaped: String = CYRILLIC.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect();
+    for (encoding, shown) in [("utf-8", CYRILLIC), ("cp1252", &escaped), ("ascii:strict", &escaped)] {
         let checked = run(&mut verify(encoding));
         let text = said(&checked);
         assert!(
-            checked.status.success() && text.contains(CYRILLIC) && text.contains("EVERYTHING HOLDS"),
+            checked.status.success() && text.contains(shown) && text.contains("EVERYTHING HOLDS"),
             "{text}"
         );
     }
+    let mut closed = Command::new("sh");
+    closed.args(["-c", "python3 verify.py >&- 2>&-"]).current_dir(folder);
+    assert!(run(&mut closed).status.success(), "nobody looks: its exit code says it");
+    const BARE: &str = "import runpy, sys; sys.modules['cryptography'] = None; runpy.run_path('verify.py')";
+    let mut bare = Command::new("python3");
+    let bare = run(bare.args(["-c", BARE]).current_dir(folder));
     let full = File::options().write(true).open("/dev/full").expect("it is always there");
     let mut stopped = verify("utf-8").spawn().expect("python3");
     drop(stopped.stdout.take());
-    let ended = [run(verify("utf-8").stdout(full)), stopped.wait_with_output().expect("it ends")];
+    let ended = [bare, run(verify("utf-8").stdout(full)), stopped.wait_with_output().expect("it ends")];
     for ended in ended {
         let text = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(2), "{text}");

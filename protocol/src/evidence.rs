@@ -436,7 +436,7 @@ mod tests {
     #[test]
     fn the_verifier_that_travels_along_is_short_enough_to_be_read() {
         let lines: Vec<&str> = SCRIPT_TEXT.lines().collect();
-        assert!(lines.len() <= 244, "{} lines", lines.len());
+        assert!(lines.len() <= 249, "{} lines", lines.len());
         assert!(lines.iter().all(|line| line.chars().count() <= 120));
         assert!(README_START.lines().chain(README_REST.lines()).all(|line| line.len() <= 104));
     }

@@ -3,9 +3,22 @@
 
 It is meant to be read. What the files are: README.txt. Their formats: JWS (RFC 7515), C2SP tlog-proof, RFC 9162."""
 import base64, hashlib, json, os, pathlib, re, sys, time
+
+def end(kind, flaw, _):  # what cannot be understood does not hold; a full disk, or who stops it, says nothing of that
+    if not issubclass(kind, (ImportError, KeyboardInterrupt, MemoryError, OSError)):
+        must(False, f"malformed ({kind.__name__}: {flaw})")
+    try:
+        print(f"NOT CHECKED TO THE END ({kind.__name__}: {flaw}): mend that, and run it again", file=sys.stderr)
+        sys.stderr.flush()
+    finally:
+        os._exit(2)
+
+sys.excepthook = end
+for stream in sys.stdout, sys.stderr:
+    if hasattr(stream, "reconfigure"):  # else it is closed
+        stream.reconfigure(errors="backslashreplace")
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 
 def plain(*lines):  # what others wrote cannot steer the screen
     shown = lambda c: c if c.isprintable() else c.encode("unicode_escape").decode()
@@ -36,6 +49,7 @@ def header(typ, kind, kid):  # of a JWS: what it is, so that nothing passes for 
     return {"alg": "Ed25519", "cty": f"liaison.{kind}.v1+json", "kid": kid, "typ": typ}
 
 def when(seconds):
+    must(0 <= seconds < 253402300800, f"a time without a date: {seconds}")
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seconds))
 
 def key_sets(name, text):
@@ -110,15 +124,6 @@ def climb(node, index, last, path, old=None):
     must(last == 0, "a proof is too short")
     return node, old
 
-def end(kind, flaw, _):  # what cannot be understood does not hold; a full disk, or who stops it, says nothing of that
-    if issubclass(kind, (KeyboardInterrupt, MemoryError, OSError)):
-        print(f"NOT CHECKED TO THE END ({kind.__name__}: {flaw}): run it again", file=sys.stderr, flush=True)
-        os._exit(2)
-    must(False, f"malformed ({kind.__name__}: {flaw})")
-
-sys.excepthook = end
-for stream in sys.stdout, sys.stderr:
-    stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
 files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 sums = [f"{sha(files[name]).hex()}  {name}\n" for name in sorted(files) if name != "SHA256SUMS"]
