@@ -98,6 +98,8 @@ fn the_unit_does_not_try_again_where_only_a_person_can_help() {
         config.replace("\"data\"", "\"elsewhere\""),
         config.replace("\"info\"", "\"===\""),
         config.replace("\"info\"", "\"inof\""),
+        config.replace("\"info\"", "\"liaison_node=debug\""),
+        config.replace("\"info\"", "\"info, liaison_node=debug\""),
         config.replace("\"KEN\"", "\"UGA\""),
         config.replace("api/tokens", "api/elsewhere"),
         config.replace("/ip4/127.0.0.1/tcp", "/ip4/224.0.0.1/tcp"),

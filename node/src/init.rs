@@ -367,7 +367,11 @@ fn real(path: &Path) -> Result<PathBuf, InitError> {
             Component::ParentDir => drop(real.pop()),
             part => real.push(part),
         }
-        real = real.canonicalize().unwrap_or(real);
+        real = match real.canonicalize() {
+            // Where a link will lead once something is there, nobody knows.
+            Err(source) if real.is_symlink() => return Err(InitError::Io { path: real, source }),
+            known => known.unwrap_or(real),
+        };
     }
     Ok(real)
 }
@@ -490,6 +494,10 @@ mod tests {
             change(&mut slip);
             make(&slip, Timestamp(1_764_000_000)).expect_err("a slip").to_string()
         };
+        std::os::unix::fs::symlink(&birth.folder, kept.path().join("later")).expect("a link");
+        let roots = kept.path().join("later/roots");
+        let said = make(&Birth { roots, ..birth.clone() }, Timestamp(1_764_000_000)).expect_err("a slip");
+        assert!(said.to_string().contains("later: No such file"), "{said}");
         fs::create_dir(&birth.folder).expect("it may be there, empty");
         std::os::unix::fs::symlink(&birth.folder, kept.path().join("elsewhere")).expect("a link");
         for (slip, hint) in [
@@ -507,7 +515,7 @@ mod tests {
             let said = with(slip);
             assert!(said.contains(hint), "{said}");
         }
-        assert_eq!(below(kept.path()).len(), 3, "the folder, the node's, and the link");
+        assert_eq!(below(kept.path()).len(), 4, "the folder, the node's, and the links");
 
         let birth = Birth { roots: birth.folder.join("../roots"), ..birth };
         make(&birth, Timestamp(1_764_000_000)).expect("a node");

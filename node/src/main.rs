@@ -530,12 +530,16 @@ fn filter(settings: &Trace) -> Result<EnvFilter, RunError> {
         let remedy = "write a level, error, warn, info, debug or trace, and PART=LEVEL after it: info,liaison_node=debug";
         RunError::NotOurs(format!("trace.filter = \"{}\": {why}; {remedy}", settings.filter))
     };
-    // A word alone would be the name of a part, all else silent: most often it is a level with a slip.
-    let is_level = |word: &str| word.trim().parse::<LevelFilter>().is_ok();
-    match settings.filter.split(',').find(|directive| !directive.contains('=') && !is_level(directive)) {
-        Some(word) => Err(flaw(&format!("`{word}` is no level"))),
-        None => EnvFilter::try_new(&settings.filter).map_err(|error| flaw(&error)),
+    // A word alone would be the name of a part, and what no level is named for is silent: most often that is a slip.
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let directives = || settings.filter.split(',');
+    if let Some(word) = directives().find(|word| !word.contains(['=', '[', ']']) && !is_level(word)) {
+        return Err(flaw(&format!("`{word}` is no level")));
     }
+    if settings.filter.contains(' ') || !directives().any(is_level) {
+        return Err(flaw(&"it has no level for all else, or a space in it"));
+    }
+    EnvFilter::try_new(&settings.filter).map_err(|error| flaw(&error))
 }
 
 fn trace(settings: &Trace) -> Outcome {

@@ -244,8 +244,9 @@ fn find_firearms(disk: Folder) -> Box<dyn FnOnce(Hash) -> Firearms> {
 }
 
 fn read_tokens(folder: &Path) -> Result<Vec<http::Token>, RunError> {
-    // What is not there, or no file of text, is not there at the next try either.
+    // What is not there, or no file of text, is not there at the next try either; a token just taken away is another matter.
     let at = |path: &Path, source: io::Error| match source.kind() {
+        ErrorKind::NotFound if path != folder => RunError::Io { path: path.into(), source },
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidData => {
             RunError::Token(format!(
                 "{}: {source}. It takes a folder with tokens, files made by `liaison-node token`",
