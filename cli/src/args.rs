@@ -534,7 +534,6 @@ pub(crate) enum Kind {
     Verification,
 }
 
-/// A line of goods as it is typed: `1; Rifle, bolt action .308; 40; pieces`.
 /// The id of an exchange, or its beginning.
 fn exchange(text: &str) -> Result<String, String> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -545,6 +544,7 @@ fn exchange(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
+/// A line of goods as it is typed: `1; Rifle, bolt action .308; 40; pieces`.
 fn goods_line(text: &str) -> Result<GoodsLine, String> {
     let bad =
         || "a line of goods is NUMBER; DESCRIPTION; QUANTITY; UNIT, such as \"1; Rifle .308; 40; pieces\"";

@@ -536,8 +536,11 @@ fn filter(settings: &Trace) -> Result<EnvFilter, RunError> {
     if let Some(word) = directives().find(|word| !word.contains(['=', '[', ']']) && !is_level(word)) {
         return Err(flaw(&format!("`{word}` is no level")));
     }
-    if settings.filter.contains(' ') || !directives().any(is_level) {
-        return Err(flaw(&"it has no level for all else, or a space in it"));
+    if settings.filter.contains(' ') {
+        return Err(flaw(&"there is a space in it"));
+    }
+    if !directives().any(is_level) {
+        return Err(flaw(&"no level is named for all else"));
     }
     EnvFilter::try_new(&settings.filter).map_err(|error| flaw(&error))
 }

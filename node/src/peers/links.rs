@@ -1,7 +1,8 @@
 //! Connections with admitted peers: as they come, and as they end.
 
+use libp2p::PeerId;
+use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
-use libp2p::{Multiaddr, PeerId};
 
 use super::address::Place;
 use super::peer::{Link, MAX_LINKS, Outgoing, Peer};
@@ -9,7 +10,7 @@ use super::room::Room;
 use super::told::Event;
 
 impl<E: From<Event>> Room<E> {
-    pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId, at: &Multiaddr) {
+    pub(super) fn on_connected(&mut self, id: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         // The roster may have changed since the handshake ended; then this connection is already being cut.
         let Some(node) = self.owners.get(&id).cloned() else { return };
         let peer = self.roster.get_mut(&node).expect("every owner is on the roster");
@@ -25,9 +26,11 @@ impl<E: From<Event>> Room<E> {
             });
         }
 
-        let at = Place::of(at);
-        if at.is_some() && at != peer.was_at {
-            peer.was_at = at;
+        if let ConnectedPoint::Listener { send_back_addr, .. } = endpoint
+            && let from @ Some(_) = Place::of(send_back_addr)
+            && from != peer.came_from
+        {
+            peer.came_from = from;
             self.say_where_peers_are();
         }
 
@@ -42,10 +45,10 @@ impl<E: From<Event>> Room<E> {
         }
     }
 
-    /// Who comes from there is no stranger.
+    /// Who comes from where a peer is found, or was, is no stranger.
     pub(super) fn say_where_peers_are(&self) {
         let places =
-            |peer: &Peer| peer.addrs.iter().filter_map(Place::of).chain(peer.was_at).collect::<Vec<_>>();
+            |peer: &Peer| peer.addrs.iter().filter_map(Place::of).chain(peer.came_from).collect::<Vec<_>>();
         self.shared.set_peers_places(self.roster.values().flat_map(places).collect());
     }
 

@@ -15,8 +15,8 @@ pub(super) struct Peer {
     /// Its identities; the one that answered last is first.
     pub(super) ids: Vec<PeerId>,
     pub(super) addrs: Vec<Multiaddr>,
-    /// Where its last connection came from, or went.
-    pub(super) was_at: Option<Place>,
+    /// Where it last connected to us from. Where we dial it says nothing of that: its way out may be another.
+    pub(super) came_from: Option<Place>,
     pub(super) mail: Way,
     pub(super) blob: Way,
 }

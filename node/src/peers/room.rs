@@ -90,7 +90,7 @@ impl<E: From<Event>> Room<E> {
                 if let Some((_, outcome)) = self.tries.remove(&connection_id) {
                     let _ = outcome.send(Ok(()));
                 }
-                self.on_connected(peer_id, connection_id, endpoint.get_remote_address());
+                self.on_connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { connection_id, cause, .. } => {
                 tracing::debug!(?cause, "a connection ended");

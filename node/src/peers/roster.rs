@@ -52,7 +52,7 @@ impl<E: From<Event>> Room<E> {
         for (node, mut before) in std::mem::replace(&mut self.roster, admitted) {
             match self.roster.get_mut(&node) {
                 Some(peer) => {
-                    (peer.mail, peer.blob, peer.was_at) = (before.mail, before.blob, before.was_at);
+                    (peer.mail, peer.blob, peer.came_from) = (before.mail, before.blob, before.came_from);
                 }
                 None => {
                     for (kind, _) in before.ways().into_iter().filter(|(_, way)| way.outgoing.is_some()) {

@@ -429,6 +429,26 @@ async fn who_comes_from_where_a_peer_is_or_was_is_no_stranger() {
 }
 
 #[tokio::test]
+async fn where_a_peer_is_dialled_says_nothing_of_where_it_comes_from() {
+    let ken = Node::start("KEN", 1).await;
+    let mut per = Node::start_at("PER", 2, "/ip4/0.0.0.0/tcp/0").await;
+    let elsewhere = format!("/ip4/127.0.0.2/tcp/{}", per.port());
+    let (network, to_ken, to_per) = (ken.network.clone(), ken.name.clone(), per.name.clone());
+    network.admit(vec![listed(per.name.as_str(), &[2], &[&elsewhere])]);
+    per.network.admit(vec![ken.listed()]);
+    ken.echo_on();
+    assert_eq!(per.ask(&to_ken, vec![1]).await, Ok(vec![1]));
+    // The second is asked for when all is done about the first.
+    for _ in 0..2 {
+        network.try_address(&to_per, &elsewhere).await.expect("it listens there too");
+    }
+    for (at, why) in [("127.0.0.1", "it came from there"), ("127.0.0.2", "its key set lists that")] {
+        let at: Multiaddr = format!("/ip4/{at}/tcp/1").parse().expect("an address");
+        assert!(network.shared.is_peers_place(&Place::of(&at).expect("a number")), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn quic_proves_the_same_identities_as_tcp() {
     const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
     let mut ken = Node::start_at("KEN", 1, QUIC).await;
